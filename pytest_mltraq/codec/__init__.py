@@ -1,0 +1,41 @@
+"""Field values to documents and objects, and back.
+
+A mapping of values (the params, config or fields of a run) becomes three things:
+
+* a **document**: strict, plain JSON as a reader of the database expects it. What JSON can't say is null there, or the
+  nearest thing a reader can use (a datetime is its ISO text, a tuple a list);
+* **types**: a small second document with what JSON loses, from which the exact value is restored. A value that
+  JSON says exactly has no entry. `{"when": ["datetime"], "loss": ["float", "000000000000f87f"]}`;
+* **objects**: what has no short JSON form (arrays, tables, sequences, long bytes), each once by its digest.
+
+User data and type entries are in different documents, so a user's value can never be taken for a type entry.
+Nothing here imports or calls what stored data names: an entry is looked up in a fixed table of restorers.
+
+Which type is kept how is said in the module of its family: `document` (JSON's own types and containers), `scalars`,
+`code`, `arrays` (NumPy), `tables` (pandas), `arrow` (PyArrow), `sequences`. The form of an object that is made of several
+arrays is said in `bundle`.
+"""
+
+from __future__ import annotations
+
+from pytest_mltraq.codec.code import describe_code
+from pytest_mltraq.codec.document import (
+    Encoded,
+    Objects,
+    Stored,
+    decode_document,
+    dump_json,
+    encode_document,
+    load_json,
+)
+
+__all__ = [
+    "Encoded",
+    "Objects",
+    "Stored",
+    "decode_document",
+    "describe_code",
+    "dump_json",
+    "encode_document",
+    "load_json",
+]

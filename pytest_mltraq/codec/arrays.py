@@ -1,0 +1,97 @@
+"""NumPy's values.
+
+===============================  ===================  ======================================================
+type                             in the document      in types
+===============================  ===================  ======================================================
+bool and number scalars, finite  the number           ``["numpy.scalar", dtype]``
+other scalars                    null or their text   ``["numpy.scalar", dtype, bytes in hexadecimal digits]``
+void (a record)                  null                 ``["numpy.void", name]``, an array of shape ()
+ndarray of any dtype but object  null                 ``["numpy.array", name]``, an object in the ``.npy`` format
+===============================  ===================  ======================================================
+
+The ``.npy`` format (NumPy's NEP 1) keeps dtype, shape and memory order, and any NumPy can read it. Arrays with objects in them
+would need pickle, and are refused on both ways. Subclasses of ndarray are refused.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
+
+_READABLE: Final = frozenset("MmSU")
+"""Kinds of dtype whose values a reader of the document can use as text."""
+
+
+def _encode_scalar(encoder: Encoder, value: np.generic, path: str) -> Pair:
+    kind = value.dtype.kind
+    if kind in "biu" or (kind == "f" and value.dtype.itemsize <= 8 and np.isfinite(value)):
+        return value.item(), ["numpy.scalar", value.dtype.str]
+    text = encoder.encode(str(value), path)[0] if kind in _READABLE else None
+    return text, ["numpy.scalar", value.dtype.str, value.tobytes().hex()]
+
+
+def _decode_scalar(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> Any:
+    dtype = np.dtype(arguments[0])
+    if dtype.hasobject:
+        message = "a dtype with objects is never read"
+        raise ValueError(message)
+    if len(arguments) == 1:
+        return dtype.type(plain)
+    return np.frombuffer(bytes.fromhex(arguments[1]), dtype=dtype, count=1)[0] if dtype.itemsize else dtype.type()
+
+
+def _encode_record(encoder: Encoder, value: np.void, path: str) -> Pair:
+    _, (_, name) = _encode_array(encoder, np.asarray(value), path)
+    return None, ["numpy.void", name]
+
+
+def _encode_array(encoder: Encoder, value: np.ndarray[Any, Any], path: str) -> Pair:
+    if value.dtype.hasobject:
+        raise encoder.unsupported(value, path)
+    return None, ["numpy.array", encoder.add("npy", lambda: to_npy(value))]
+
+
+def to_npy(array: np.ndarray[Any, Any]) -> bytes:
+    """Write an array in the `.npy` format."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def from_npy(data: bytes) -> np.ndarray[Any, Any]:
+    """Read an array in the `.npy` format; the size that its header declares is checked before any memory is taken.
+
+    Raises:
+        ValueError: the data is damaged, or has objects in it.
+    """
+    buffer = io.BytesIO(data)
+    version = np.lib.format.read_magic(buffer)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read_header(buffer)
+    expected = dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
+    found = len(data) - buffer.tell()
+    if dtype.hasobject or expected != found:
+        message = f"the header declares {expected} bytes of {dtype}, {found} follow it"
+        raise ValueError(message)
+    if not expected:
+        return np.empty(shape, dtype, order="F" if fortran else "C")
+    # A copy, because an array over stored bytes would be read-only and keep them all in memory.
+    flat = np.frombuffer(data, dtype=dtype, offset=buffer.tell()).copy()
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+WRITERS: Final[dict[type, Writer]] = {
+    np.ndarray: _encode_array,
+    **{kind: _encode_scalar for kind in set(np.sctypeDict.values()) if kind is not np.object_},
+    np.void: _encode_record,
+}
+RESTORERS: Final[dict[str, Restorer]] = {
+    "numpy.scalar": _decode_scalar,
+    "numpy.void": lambda decoder, plain, arguments, path: from_npy(decoder.data(arguments[0], "npy"))[()],
+    "numpy.array": lambda decoder, plain, arguments, path: from_npy(decoder.data(arguments[0], "npy")),
+}

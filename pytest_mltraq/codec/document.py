@@ -1,0 +1,553 @@
+"""The core of the codec: documents, their types, and containers.
+
+========================================  ==========================================  ===============================
+type                                      in the document                             in types
+========================================  ==========================================  ===============================
+None, bool, str, int up to 64 bits,       itself                                      nothing
+finite float
+list, dict with str keys                  itself                                      ``["list" or "dict", {at: entry}]``,
+                                                                                      only where an item has an entry
+tuple, set, frozenset                     a list (of a set: in a stable order)        ``[name, {at: entry}]``
+Bunch, FrozenBunch                        an object                                   ``[name, {key: entry}]``
+dict with other keys                      an object, its keys as text                 ``["items", keys, entries, {at: entry}]``
+========================================  ==========================================  ===============================
+
+Other types are in the modules of their families.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from pytest_mltraq.bunch import Bunch, FrozenBunch
+from pytest_mltraq.codec.bundle import pack, unpack
+from pytest_mltraq.codec.code import describe_code
+from pytest_mltraq.errors import CorruptDataError, UnsupportedTypeError
+
+Plain = Any
+"""A value that JSON can say."""
+Entry = list[Any] | None
+"""What `types` says of a value: the name of a restorer and its arguments; None for what JSON says exactly."""
+Path = str
+Pair = tuple[Plain, Entry]
+Columns = tuple[tuple[str, tuple[str, ...]], ...]
+"""The scalar values of a document by kind: `(("number", ("loss", "accuracy")), ("text", ("model",)))`."""
+
+
+class Stored(NamedTuple):
+    """An object as it is stored: what it is, and its bytes."""
+
+    kind: str
+    data: bytes
+
+
+Objects = dict[str, Stored]
+"""Objects by digest."""
+
+
+class Encoded(NamedTuple):
+    """A mapping of values, encoded.
+
+    Attributes:
+        document: plain JSON.
+        types: what JSON loses, or None where it loses nothing.
+        columns: names of the scalar values, by kind (`integer`, `number`, `boolean`, `text`, `null`).
+        refused: an error for each value that can't be stored; it is not in the document.
+    """
+
+    document: str
+    types: dict[str, Any] | None
+    columns: Columns
+    refused: tuple[UnsupportedTypeError, ...]
+
+
+MAX_DEPTH: Final = 200
+"""How deep containers may be nested; orjson itself stops at 254."""
+
+INT64: Final = range(-(2**63), 2**64)
+"""Integers that orjson writes and reads exactly."""
+
+_KINDS: Final[dict[type, str]] = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "text",
+    type(None): "null",
+}
+_EXACT: Final = frozenset(_KINDS)
+_NUMBERS_WITHOUT_JSON: Final = frozenset({"float", "int", "numpy.scalar"})
+
+DAMAGE: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    OSError,
+    struct.error,
+    RecursionError,
+)
+"""What restoring damaged data may raise, in Python and the libraries it calls."""
+
+Restorer = Callable[["Decoder", Plain, list[Any], Path], Any]
+Writer = Callable[["Encoder", Any, Path], Pair]
+
+
+def dump_json(value: Any) -> str:
+    """Write plain values as JSON."""
+    return orjson.dumps(value).decode()
+
+
+def load_json(text: str, path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        CorruptDataError: the text is no JSON.
+    """
+    try:
+        return orjson.loads(text)
+    except (orjson.JSONDecodeError, TypeError) as error:
+        message = f"expected a JSON document, found {str(text)[:40]!r}: {error}"
+        raise CorruptDataError(path, message) from error
+
+
+def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | None) -> Encoded:
+    """Encode the params, config or fields of a run.
+
+    Args:
+        values: the values by name.
+        path: what the values are, for errors, such as `fields`.
+        objects: takes the objects that the values refer to; None only checks whether the values can be stored.
+    """
+    quick = _encode_exact(values)
+    if quick is not None:
+        return quick
+    encoder = Encoder(_Digests(objects).add, describe=isinstance(values, FrozenBunch))
+    plain: dict[str, Plain] = {}
+    types: dict[str, Any] = {}
+    refused = []
+    for name, value in dict.items(values) if isinstance(values, dict) else values.items():
+        try:
+            if type(name) is not str or odd_text(name):
+                message = f"a field's name is text without NUL and lone surrogates, found {name!r}"
+                raise UnsupportedTypeError(path, message)
+            plain[name], entry = encoder.encode(value, f"{path}.{name}")
+        except UnsupportedTypeError as error:
+            refused.append(error)
+            plain.pop(name, None)
+        else:
+            if entry is not None:
+                types[name] = entry
+    return Encoded(dump_json(plain), types or None, _columns(plain, types), tuple(refused))
+
+
+def _encode_exact(values: Mapping[str, Any]) -> Encoded | None:
+    """Encode values that JSON says exactly, and all at once; None where one of them is another."""
+    items = dict.values(values) if isinstance(values, dict) else values.values()
+    kinds = set(map(type, items))
+    if not kinds <= _EXACT or not _finite(items, kinds):
+        return None
+    names = tuple(values)
+    if not _plain_names(names) or (str in kinds and any(type(item) is str and "\0" in item for item in items)):
+        return None
+    try:
+        # PASSTHROUGH_SUBCLASS is not needed: the types are exact. A dict is needed: other mappings are refused.
+        document = orjson.dumps(values if isinstance(values, dict) else dict(values)).decode()
+    except TypeError:  # an integer beyond 64 bits or a lone surrogate
+        return None
+    columns: Columns
+    if len(kinds) == 1:
+        columns = ((_KINDS[kinds.pop()], names),)
+    else:
+        columns = _grouped((name, _KINDS[type(item)]) for name, item in zip(names, items, strict=True))
+    return Encoded(document, None, columns, ())
+
+
+def _are_plain(names: Iterable[Any]) -> bool:
+    """Whether these can be the keys of a JSON object."""
+    return all(type(name) is str for name in names) and not odd_text("".join(names))
+
+
+_plain_names = functools.lru_cache(maxsize=64)(_are_plain)
+"""The same for a tuple, remembered: runs of an experiment have the same names, in the same order."""
+
+
+def odd_text(text: str) -> bool:
+    """Whether a text has what a database's JSON refuses: NUL and lone surrogates."""
+    if "\0" in text:
+        return True
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _finite(items: Iterable[Any], kinds: set[type]) -> bool:
+    """Whether no float among the items is NaN or infinite; may say no of huge ones, which costs only time."""
+    if float not in kinds:
+        return True
+    floats = items if len(kinds) == 1 else [item for item in items if type(item) is float]
+    return math.isfinite(sum(floats))
+
+
+def _columns(plain: Mapping[str, Plain], types: Mapping[str, Entry]) -> Columns:
+    kinds = []
+    for name, value in plain.items():
+        entry = types.get(name)
+        if value is None and entry is not None:
+            kind = "number" if entry[0] in _NUMBERS_WITHOUT_JSON else None
+        else:
+            kind = _KINDS.get(type(value))
+        if kind is not None:
+            kinds.append((name, kind))
+    return _grouped(kinds)
+
+
+def _grouped(kinds: Iterable[tuple[str, str]]) -> Columns:
+    groups: dict[str, list[str]] = {}
+    for name, kind in kinds:
+        groups.setdefault(kind, []).append(name)
+    return tuple((kind, tuple(names)) for kind, names in groups.items())
+
+
+class _Digests:
+    """Takes objects by the digest of their kind and bytes, so that equal ones are kept once."""
+
+    def __init__(self, objects: Objects | None) -> None:
+        self.objects = objects
+
+    def add(self, kind: str, data: Callable[[], bytes]) -> str:
+        if self.objects is None:
+            return ""
+        stored = Stored(kind, data())
+        digest = digest_object(stored)
+        self.objects[digest] = stored
+        return digest
+
+
+def digest_object(stored: Stored) -> str:
+    """Name an object by its content: BLAKE2b-256 of its kind and bytes, in hexadecimal digits."""
+    digest = hashlib.blake2b(stored.kind.encode() + b"\0", digest_size=32)
+    digest.update(stored.data)
+    return digest.hexdigest()
+
+
+class Encoder:
+    """Encodes values one by one.
+
+    Args:
+        add: takes an object (its kind and what makes its bytes) and returns what to call it.
+        describe: whether code is kept as its description (params, config) or refused (fields).
+    """
+
+    def __init__(self, add: Callable[[str, Callable[[], bytes]], Any], *, describe: bool = False) -> None:
+        self.add = add
+        self.describe = describe
+        self._inside: set[int] = set()
+
+    def encode(self, value: Any, path: Path) -> Pair:
+        """Encode a value.
+
+        Raises:
+            UnsupportedTypeError: it can't be stored, or holds a value that can't.
+        """
+        kind = type(value)
+        if kind is int:
+            return (value, None) if value in INT64 else _encode_large_int(value)
+        if kind is float:
+            return (value, None) if math.isfinite(value) else (None, ["float", struct.pack("<d", value).hex()])
+        if kind in _EXACT and not (kind is str and odd_text(value)):
+            return value, None
+        writer = _WRITERS.get(kind) or _family_writer(kind)
+        if writer is not None:
+            return writer(self, value, path)
+        if self.describe and (description := describe_code(value)) is not None:
+            return description, None
+        raise self.unsupported(value, path)
+
+    def unsupported(self, value: Any, path: Path) -> UnsupportedTypeError:
+        """Make the error for a value that can't be stored."""
+        name = f"{type(value).__module__}.{type(value).__qualname__}"
+        message = (
+            f"values of type {name} can't be stored: keep it in run.state or run.vars, store what you need of it as "
+            f"numbers, text, arrays or tables, or save it as a file"
+        )
+        return UnsupportedTypeError(path, message)
+
+    def bundle(self, name: str, parts: Mapping[str, Any], path: Path) -> Pair:
+        """Encode a value that is made of other values as one object, with its arrays inside.
+
+        Args:
+            name: the restorer's name.
+            parts: the values that it is made of; the restorer gets them back by `Decoder.bundle`.
+            path: where the value is.
+        """
+        segments: list[tuple[str, Callable[[], bytes]]] = []
+
+        def add(kind: str, data: Callable[[], bytes]) -> int:
+            segments.append((kind, data))
+            return len(segments) - 1
+
+        plain, entries = Encoder(add).named(parts, path)
+        return None, [
+            name,
+            self.add("bundle", lambda: pack(plain, entries, [(kind, data()) for kind, data in segments])),
+        ]
+
+    def items(self, values: Iterable[Any], path: Path, owner: Any) -> tuple[list[Plain], dict[str, Any]]:
+        """Encode the items of a container, in their order."""
+        with _Visit(self._inside, owner, path):
+            plain, entries = [], {}
+            for at, value in enumerate(values):
+                item, entry = self.encode(value, f"{path}[{at}]")
+                plain.append(item)
+                if entry is not None:
+                    entries[str(at)] = entry
+            return plain, entries
+
+    def named(self, values: Mapping[str, Any], path: Path) -> tuple[dict[str, Plain], dict[str, Any]]:
+        """Encode the values of a mapping whose keys are text."""
+        with _Visit(self._inside, values, path):
+            plain, entries = {}, {}
+            for key, value in values.items():
+                plain[key], entry = self.encode(value, f"{path}[{key!r}]")
+                if entry is not None:
+                    entries[key] = entry
+            return plain, entries
+
+
+class _Visit:
+    """Notices a container that holds itself, or is nested too deep."""
+
+    def __init__(self, inside: set[int], owner: Any, path: Path) -> None:
+        if id(owner) in inside:
+            message = "a container that holds itself can't be stored"
+            raise UnsupportedTypeError(path, message)
+        if len(inside) >= MAX_DEPTH:
+            message = f"containers can be nested {MAX_DEPTH} deep at most"
+            raise UnsupportedTypeError(path, message)
+        self.inside, self.owner = inside, id(owner)
+
+    def __enter__(self) -> None:
+        self.inside.add(self.owner)
+
+    def __exit__(self, *exc: object) -> None:
+        self.inside.discard(self.owner)
+
+
+def _encode_large_int(value: int) -> Pair:
+    try:
+        nearest: float | None = float(value)
+    except OverflowError:
+        nearest = None
+    return nearest, ["int", hex(value)]
+
+
+def _encode_list(encoder: Encoder, value: list[Any], path: Path) -> Pair:
+    kinds = set(map(type, value))
+    if kinds <= {float, bool, type(None)} and _finite(value, kinds):
+        return value, None
+    plain, entries = encoder.items(value, path, value)
+    return plain, ["list", entries] if entries else None
+
+
+def _encode_tuple(encoder: Encoder, value: tuple[Any, ...], path: Path) -> Pair:
+    plain, entries = encoder.items(value, path, value)
+    return plain, ["tuple", entries]
+
+
+def _encode_set(encoder: Encoder, value: set[Any] | frozenset[Any], path: Path) -> Pair:
+    """Encode a set's items in the order of their encoded forms, so that equal sets have equal documents."""
+    pairs = [encoder.encode(item, f"{path}{{{at}}}") for at, item in enumerate(value)]
+    pairs.sort(key=lambda pair: orjson.dumps(pair, option=orjson.OPT_SORT_KEYS))
+    entries = {str(at): entry for at, (_, entry) in enumerate(pairs) if entry is not None}
+    return [plain for plain, _ in pairs], [type(value).__name__, entries]
+
+
+def _encode_dict(encoder: Encoder, value: dict[Any, Any], path: Path) -> Pair:
+    if not _are_plain(value):
+        return _encode_other_keys(encoder, value, path)
+    plain, entries = encoder.named(value, path)
+    return plain, ["dict", entries] if entries else None
+
+
+def _encode_other_keys(encoder: Encoder, value: dict[Any, Any], path: Path) -> Pair:
+    """Encode a dict whose keys are not all text: the document has them as text, `types` as they are."""
+    items, entries = encoder.items(value.values(), path, value)
+    own_keys = list(value)
+    keys, key_entries = encoder.items(own_keys, f"{path}.keys()", own_keys)
+    plain: dict[str, Plain] = {}
+    for key, item in zip(value, items, strict=True):
+        text = (describe_code(key) or str(key)).encode("utf-8", "replace").decode().replace("\0", "�")
+        while text in plain:
+            text += "'"
+        plain[text] = item
+    return plain, ["items", keys, key_entries, entries]
+
+
+def _encode_bunch(encoder: Encoder, value: Bunch, path: Path) -> Pair:
+    plain, entry = _encode_dict(encoder, dict(value), path)
+    return plain, ["Bunch", entry]
+
+
+def _encode_frozen(encoder: Encoder, value: FrozenBunch, path: Path) -> Pair:
+    described, encoder.describe = encoder.describe, True
+    try:
+        plain, entry = _encode_dict(encoder, dict(value), path)
+    finally:
+        encoder.describe = described
+    return plain, ["FrozenBunch", entry]
+
+
+class Decoder:
+    """Restores values one by one.
+
+    Args:
+        load: returns the object of a name that `Encoder.add` gave.
+    """
+
+    def __init__(self, load: Callable[[Any], Stored]) -> None:
+        self.load = load
+
+    def decode(self, plain: Plain, entry: Any, path: Path) -> Any:
+        """Restore a value.
+
+        Raises:
+            CorruptDataError: its entry or its object can't be read.
+        """
+        if entry is None:
+            return plain
+        restorer = _restorer(entry, path)
+        try:
+            return restorer(self, plain, entry[1:], path)
+        except CorruptDataError:
+            raise
+        except DAMAGE as error:
+            message = f"expected the stored form of {entry[0]!r}, found damaged data ({type(error).__name__}: {error})"
+            raise CorruptDataError(path, message) from error
+
+    def bundle(self, reference: Any, path: Path) -> dict[str, Any]:
+        """Restore the parts of what `Encoder.bundle` encoded."""
+        plain, entries, segments = unpack(self.data(reference, "bundle"))
+        return Decoder(lambda at: Stored(*segments[at])).named(plain, entries, path)
+
+    def data(self, reference: Any, kind: str) -> bytes:
+        """Return the bytes of an object, which must be of this kind."""
+        stored = self.load(reference)
+        if stored.kind != kind:
+            message = f"expected an object of kind {kind!r}, found {stored.kind!r}"
+            raise ValueError(message)
+        return stored.data
+
+    def items(self, plain: list[Plain], entries: dict[str, Any], path: Path) -> list[Any]:
+        """Restore the items of a list."""
+        values = list(plain)
+        for at, entry in entries.items():
+            values[int(at)] = self.decode(plain[int(at)], entry, f"{path}[{at}]")
+        return values
+
+    def named(self, plain: dict[str, Plain], entries: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Restore the values of a mapping."""
+        values = dict(plain)
+        for key, entry in entries.items():
+            values[key] = self.decode(plain[key], entry, f"{path}[{key!r}]")
+        return values
+
+
+def decode_document(document: str, types: Any, load: Callable[[str], Stored], path: Path) -> dict[str, Any]:
+    """Restore what `encode_document` encoded.
+
+    Args:
+        document: plain JSON.
+        types: what JSON lost, or None.
+        load: returns the object of a digest.
+        path: what the values are, for errors.
+
+    Raises:
+        CorruptDataError: the document, its types or an object can't be read.
+    """
+    plain = load_json(document, path)
+    if type(plain) is not dict:
+        message = f"expected a JSON object, found {type(plain).__name__}"
+        raise CorruptDataError(path, message)
+    if types is None:
+        return plain
+    decoder = Decoder(load)
+    return decoder.decode(plain, ["dict", types], path)  # type: ignore[no-any-return]
+
+
+def _restorer(entry: Any, path: Path) -> Restorer:
+    if type(entry) is not list or not entry or type(entry[0]) is not str:
+        message = f"expected a type entry, found {str(entry)[:40]!r}"
+        raise CorruptDataError(path, message)
+    restorer = _RESTORERS.get(entry[0]) or _family_restorer(entry[0])
+    if restorer is None:
+        message = f"unknown type {entry[0]!r}: it was written by a newer version, or the data is damaged"
+        raise CorruptDataError(path, message)
+    return restorer
+
+
+def _decode_items(decoder: Decoder, plain: Plain, arguments: list[Any], path: Path) -> dict[Any, Any]:
+    plain_keys, key_entries, entries = arguments
+    keys = decoder.items(plain_keys, key_entries, path)
+    values = decoder.items(list(plain.values()), entries, path)
+    return dict(zip(keys, values, strict=True))
+
+
+_WRITERS: Final[dict[type, Writer]] = {
+    list: _encode_list,
+    tuple: _encode_tuple,
+    set: _encode_set,
+    frozenset: _encode_set,
+    dict: _encode_dict,
+    Bunch: _encode_bunch,
+    FrozenBunch: _encode_frozen,
+}
+_RESTORERS: Final[dict[str, Restorer]] = {
+    "float": lambda decoder, plain, arguments, path: struct.unpack("<d", bytes.fromhex(arguments[0]))[0],
+    "int": lambda decoder, plain, arguments, path: int(arguments[0], 16),
+    "list": lambda decoder, plain, arguments, path: decoder.items(plain, arguments[0], path),
+    "tuple": lambda decoder, plain, arguments, path: tuple(decoder.items(plain, arguments[0], path)),
+    "set": lambda decoder, plain, arguments, path: set(decoder.items(plain, arguments[0], path)),
+    "frozenset": lambda decoder, plain, arguments, path: frozenset(decoder.items(plain, arguments[0], path)),
+    "dict": lambda decoder, plain, arguments, path: decoder.named(plain, arguments[0], path),
+    "items": _decode_items,
+    "Bunch": lambda decoder, plain, arguments, path: Bunch(decoder.decode(plain, arguments[0], path)),
+    "FrozenBunch": lambda decoder, plain, arguments, path: FrozenBunch(decoder.decode(plain, arguments[0], path)),
+}
+
+
+def _family(name: str) -> tuple[Mapping[type, Writer], Mapping[str, Restorer]]:
+    """Return the writers and restorers of a family; the libraries they need are imported when a value needs them."""
+    match name:
+        case "numpy":
+            from pytest_mltraq.codec import arrays as family
+        case "pandas":
+            from pytest_mltraq.codec import tables as family
+        case "pyarrow":
+            from pytest_mltraq.codec import arrow as family
+        case "pytest_mltraq":
+            from pytest_mltraq.codec import sequences as family
+        case _:
+            from pytest_mltraq.codec import scalars as family
+    return family.WRITERS, family.RESTORERS
+
+
+def _family_writer(kind: type) -> Writer | None:
+    return _family(kind.__module__.partition(".")[0])[0].get(kind)
+
+
+def _family_restorer(name: str) -> Restorer | None:
+    family, dot, _ = name.partition(".")
+    return _family(family if dot else "")[1].get(name)

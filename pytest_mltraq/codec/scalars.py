@@ -1,0 +1,163 @@
+"""Single values of Python's standard library that JSON doesn't have.
+
+=====================  ==================================  =============================================
+type                   in the document                     in types
+=====================  ==================================  =============================================
+str with NUL or lone   U+FFFD in their place               ``["str", base64 of UTF-8 with surrogates]``
+surrogates
+bytes                  null                                ``["bytes", base64]``; longer than 1 KiB: ``["bytes_object", name]``
+complex                its text                            ``["complex", real, imaginary]`` as float bits
+Decimal, Fraction      its text                            ``["decimal"]``, ``["fraction"]``
+UUID                   its text                            ``["uuid"]``
+date, time, datetime   ISO 8601                            ``["date"]``, ``["time" or "datetime", fold, zone]``
+timedelta              total seconds                       ``["timedelta", days, seconds, microseconds]``
+Path, PurePath         its text                            ``["path", class]``
+=====================  ==================================  =============================================
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import fractions
+import pathlib
+import struct
+import uuid
+import zoneinfo
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_mltraq.errors import UnsupportedTypeError
+
+if TYPE_CHECKING:
+    from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
+
+SHORT: Final = 1024
+"""Bytes up to this length stay in the document's types; longer ones become an object."""
+
+_PATHS: Final = {
+    kind.__name__: kind
+    for kind in (
+        pathlib.PurePosixPath,
+        pathlib.PureWindowsPath,
+        pathlib.PosixPath,
+        pathlib.WindowsPath,
+    )
+}
+
+
+def _encode_str(encoder: Encoder, value: str, path: str) -> Pair:
+    readable = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "�")
+    return readable, ["str", base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()]
+
+
+def _decode_str(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> str:
+    return base64.b64decode(arguments[0], validate=True).decode("utf-8", "surrogatepass")
+
+
+def _encode_bytes(encoder: Encoder, value: bytes, path: str) -> Pair:
+    if len(value) <= SHORT:
+        return None, ["bytes", base64.b64encode(value).decode()]
+    return None, ["bytes_object", encoder.add("bytes", lambda: value)]
+
+
+def _decode_bytes(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> bytes:
+    return base64.b64decode(arguments[0], validate=True)
+
+
+def _encode_complex(encoder: Encoder, value: complex, path: str) -> Pair:
+    return str(value), ["complex", struct.pack("<dd", value.real, value.imag).hex()]
+
+
+def _decode_complex(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> complex:
+    return complex(*struct.unpack("<dd", bytes.fromhex(arguments[0])))
+
+
+def _encode_datetime(encoder: Encoder, value: datetime.datetime | datetime.time, path: str) -> Pair:
+    name = type(value).__name__
+    return value.isoformat(), [name, value.fold, encode_zone(value.tzinfo, f"{path}.tzinfo")]
+
+
+def encode_zone(zone: datetime.tzinfo | None, path: str) -> str | list[Any] | None:
+    """Return what restores a time zone: the key of a ZoneInfo; offset [µs] and name of a `datetime.timezone`."""
+    if zone is None:
+        return None
+    if type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
+        return zone.key
+    if type(zone) is datetime.timezone:
+        offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
+        return [offset // datetime.timedelta(microseconds=1), *name]
+    message = (
+        f"time zones of type {type(zone).__qualname__} can't be stored: use zoneinfo.ZoneInfo or datetime.timezone"
+    )
+    raise UnsupportedTypeError(path, message)
+
+
+def decode_zone(stored: Any) -> datetime.tzinfo | None:
+    """Restore what `encode_zone` returned."""
+    if stored is None:
+        return None
+    if isinstance(stored, str):
+        return zoneinfo.ZoneInfo(stored)
+    offset, *name = stored
+    if offset == 0 and not name:
+        return datetime.UTC
+    return datetime.timezone(datetime.timedelta(microseconds=offset), *name)
+
+
+def _decode_datetime(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> datetime.datetime:
+    fold, zone = arguments
+    return datetime.datetime.fromisoformat(plain).replace(fold=fold, tzinfo=decode_zone(zone))
+
+
+def _decode_time(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> datetime.time:
+    fold, zone = arguments
+    return datetime.time.fromisoformat(plain).replace(fold=fold, tzinfo=decode_zone(zone))
+
+
+def _encode_timedelta(encoder: Encoder, value: datetime.timedelta, path: str) -> Pair:
+    return value.total_seconds(), ["timedelta", value.days, value.seconds, value.microseconds]
+
+
+def _encode_path(encoder: Encoder, value: pathlib.PurePath, path: str) -> Pair:
+    text, entry = encoder.encode(str(value), path)
+    return text, ["path", type(value).__name__, entry]
+
+
+def _decode_path(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pathlib.PurePath:
+    name, entry = arguments
+    kind = _PATHS[name]
+    text = decoder.decode(plain, entry, path)
+    try:
+        return kind(text)
+    except NotImplementedError:  # the path of another operating system
+        return _PATHS[f"Pure{name}"](text)
+
+
+WRITERS: Final[dict[type, Writer]] = {
+    str: _encode_str,
+    bytes: _encode_bytes,
+    complex: _encode_complex,
+    decimal.Decimal: lambda encoder, value, path: (str(value), ["decimal"]),
+    fractions.Fraction: lambda encoder, value, path: (str(value), ["fraction"]),
+    uuid.UUID: lambda encoder, value, path: (str(value), ["uuid"]),
+    datetime.date: lambda encoder, value, path: (value.isoformat(), ["date"]),
+    datetime.time: _encode_datetime,
+    datetime.datetime: _encode_datetime,
+    datetime.timedelta: _encode_timedelta,
+    **dict.fromkeys(_PATHS.values(), _encode_path),
+}
+RESTORERS: Final[dict[str, Restorer]] = {
+    "str": _decode_str,
+    "bytes": _decode_bytes,
+    "complex": _decode_complex,
+    "decimal": lambda decoder, plain, arguments, path: decimal.Decimal(plain),
+    "fraction": lambda decoder, plain, arguments, path: fractions.Fraction(plain),
+    "uuid": lambda decoder, plain, arguments, path: uuid.UUID(plain),
+    "date": lambda decoder, plain, arguments, path: datetime.date.fromisoformat(plain),
+    "time": _decode_time,
+    "datetime": _decode_datetime,
+    "timedelta": lambda decoder, plain, arguments, path: datetime.timedelta(*arguments),
+    "path": _decode_path,
+    "bytes_object": lambda decoder, plain, arguments, path: decoder.data(arguments[0], "bytes"),
+}

@@ -1,0 +1,52 @@
+"""Sequences: a bundle of their columns, ``["pytest_mltraq.sequence", name]``.
+
+A column of floats or of integers up to 64 bits is an array in it; any other is a list of values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_mltraq.sequence import Sequence
+
+if TYPE_CHECKING:
+    from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
+
+
+def _encode_sequence(encoder: Encoder, value: Sequence, path: str) -> Pair:
+    times, columns = value.columns()
+    parts = {"times": _compact(times), "columns": {name: _compact(column) for name, column in columns.items()}}
+    return encoder.bundle("pytest_mltraq.sequence", parts, path)
+
+
+def _compact(column: list[Any]) -> Any:
+    """Return a column as an array, where that is exact."""
+    import numpy as np
+
+    kinds = set(map(type, column))
+    if kinds == {float}:
+        return np.array(column)
+    if kinds == {int}:
+        try:
+            return np.array(column, dtype=np.int64)
+        except OverflowError:
+            return column
+    return column
+
+
+def _decode_sequence(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> Sequence:
+    parts = decoder.bundle(arguments[0], path)
+    columns = {name: list(_values(column)) for name, column in parts["columns"].items()}
+    times = list(_values(parts["times"]))
+    if any(len(column) != len(times) for column in columns.values()):
+        message = "the columns of a sequence have different lengths"
+        raise ValueError(message)
+    return Sequence.from_columns(times, columns)
+
+
+def _values(column: Any) -> Any:
+    return column if isinstance(column, list) else column.tolist()
+
+
+WRITERS: Final[dict[type, Writer]] = {Sequence: _encode_sequence}
+RESTORERS: Final[dict[str, Restorer]] = {"pytest_mltraq.sequence": _decode_sequence}

@@ -1,0 +1,268 @@
+"""pandas' values. Tables are bundles of their parts, down to arrays, so that nothing of them is left to a converter's guess.
+
+=======================  =======================  ==========================================================
+type                     in the document          in types, and the parts of the bundle
+=======================  =======================  ==========================================================
+DataFrame                null                     ``["pandas.frame", name]``: index, columns, data, attrs, flags
+Series                   null                     ``["pandas.series", name]``: index, data, name, attrs, flags
+Index and its kinds      null                     ``["pandas.index", name]``: kind, and what makes it
+Categorical and other    null                     ``["pandas.array", name]``: kind, and what makes it
+extension arrays
+Timestamp, Timedelta     ISO text, seconds        ``["pandas.timestamp" or "pandas.timedelta", ns or other unit, ...]``
+NaT, NA                  null                     ``["pandas.nat"]``, ``["pandas.na"]``
+=======================  =======================  ==========================================================
+
+A column of objects is kept as the list of its values, each of which must be a supported one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from pytest_mltraq.codec import arrow
+from pytest_mltraq.codec.scalars import decode_zone, encode_zone
+from pytest_mltraq.errors import UnsupportedTypeError
+
+if TYPE_CHECKING:
+    from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
+
+Parts = dict[str, Any]
+Table = TypeVar("Table", pd.DataFrame, pd.Series)
+
+
+def _encode_frame(encoder: Encoder, value: pd.DataFrame, path: str) -> Pair:
+    data = [_take_apart(value.iloc[:, at].array, f"{path}.iloc[:, {at}]") for at in range(value.shape[1])]
+    parts = {"index": value.index, "columns": value.columns, "data": data, **_labels(value)}
+    return encoder.bundle("pandas.frame", parts, path)
+
+
+def _decode_frame(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.DataFrame:
+    parts = decoder.bundle(arguments[0], path)
+    data = {at: _put_together(array) for at, array in enumerate(parts["data"])}
+    frame = pd.DataFrame(data, index=parts["index"], copy=False)
+    frame.columns = parts["columns"]
+    return _relabel(frame, parts)
+
+
+def _encode_series(encoder: Encoder, value: pd.Series, path: str) -> Pair:
+    parts = {"index": value.index, "data": _take_apart(value.array, path), "name": value.name, **_labels(value)}
+    return encoder.bundle("pandas.series", parts, path)
+
+
+def _decode_series(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.Series:
+    parts = decoder.bundle(arguments[0], path)
+    data = _put_together(parts["data"])
+    series = pd.Series(data, index=parts["index"], name=parts["name"], dtype=data.dtype, copy=False)
+    return _relabel(series, parts)
+
+
+def _labels(value: pd.DataFrame | pd.Series) -> Parts:
+    return {"attrs": value.attrs, "duplicate_labels": value.flags.allows_duplicate_labels}
+
+
+def _relabel(value: Table, parts: Parts) -> Table:
+    value.attrs = parts["attrs"]
+    if not parts["duplicate_labels"]:
+        value.flags.allows_duplicate_labels = False
+    return value
+
+
+def _encode_index(encoder: Encoder, value: pd.Index, path: str) -> Pair:
+    return encoder.bundle("pandas.index", _index_parts(value, path), path)
+
+
+def _index_parts(value: pd.Index, path: str) -> Parts:
+    if isinstance(value, pd.RangeIndex):
+        return {"start": value.start, "stop": value.stop, "step": value.step, "name": value.name}
+    if isinstance(value, pd.MultiIndex):
+        return {
+            "levels": list(value.levels),
+            "codes": [np.asarray(codes) for codes in value.codes],
+            "names": list(value.names),
+        }
+    freq = getattr(value, "freqstr", None)
+    return {"data": _take_apart(value.array, path), "name": value.name, "freq": freq}
+
+
+def _decode_index(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.Index:
+    parts = decoder.bundle(arguments[0], path)
+    if "step" in parts:
+        return pd.RangeIndex(**parts)
+    if "levels" in parts:
+        return pd.MultiIndex(**parts)
+    data = _put_together(parts["data"])
+    index = pd.Index(data, name=parts["name"], dtype=data.dtype)
+    if parts["freq"] is not None and isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
+        index.freq = parts["freq"]
+    return index
+
+
+def _encode_array(encoder: Encoder, value: Any, path: str) -> Pair:
+    return encoder.bundle("pandas.array", _take_apart(value, path), path)
+
+
+def _take_apart(array: Any, path: str) -> Parts:
+    """Take the array of a column or index apart, into values that the codec knows."""
+    dtype = array.dtype
+    if isinstance(dtype, np.dtype) or isinstance(array, pd.arrays.NumpyExtensionArray):
+        values = np.asarray(array)
+        return (
+            {"kind": "object", "values": list(values)}
+            if values.dtype.hasobject
+            else {"kind": "numpy", "values": values}
+        )
+    match dtype:
+        case pd.DatetimeTZDtype():
+            return {
+                "kind": "zoned",
+                "values": np.asarray(array, dtype=f"M8[{dtype.unit}]"),
+                "zone": _zone_parts(dtype.tz, path),
+            }
+        case pd.CategoricalDtype():
+            return {
+                "kind": "category",
+                "codes": np.asarray(array.codes),
+                "categories": dtype.categories,
+                "ordered": dtype.ordered,
+            }
+        case pd.StringDtype():
+            values = array.to_numpy(dtype=object, na_value=None).tolist()
+            return {"kind": "string", "values": values, "storage": dtype.storage, "nan": dtype.na_value is not pd.NA}
+        case pd.PeriodDtype():
+            return {"kind": "period", "values": np.asarray(array.asi8), "freq": array.freqstr}
+        case pd.IntervalDtype():
+            return {"kind": "interval", "left": array.left, "right": array.right, "closed": array.closed}
+        case pd.ArrowDtype():
+            return {"kind": "arrow", "values": arrow.one_column(array.__arrow_array__())}
+    if type(array) in _MASKED.values():
+        missing = np.asarray(array.isna())
+        return {
+            "kind": type(array).__name__,
+            "values": array.to_numpy(dtype=dtype.numpy_dtype, na_value=0),
+            "mask": missing,
+        }
+    message = f"pandas arrays of dtype {dtype} can't be stored: convert it to a dtype of NumPy, pandas or Arrow"
+    raise UnsupportedTypeError(path, message)
+
+
+def _put_together(parts: Parts) -> Any:
+    match parts:
+        case {"kind": "numpy", "values": values}:
+            return values
+        case {"kind": "object", "values": values}:
+            array = np.empty(len(values), dtype=object)
+            for at, value in enumerate(values):
+                array[at] = value
+            return array
+        case {"kind": "zoned", "values": values, "zone": zone}:
+            return pd.DatetimeIndex(values).tz_localize("UTC").tz_convert(_decode_zone(zone)).array
+        case {"kind": "category", "codes": codes, "categories": categories, "ordered": ordered}:
+            return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories, ordered))
+        case {"kind": "string", "values": values, "storage": storage, "nan": nan}:
+            return pd.array(values, dtype=pd.StringDtype(storage, **({"na_value": np.nan} if nan else {})))
+        case {"kind": "period", "values": values, "freq": freq}:
+            return pd.arrays.PeriodArray(values, dtype=pd.PeriodDtype(freq))
+        case {"kind": "interval", "left": left, "right": right, "closed": closed}:
+            return pd.arrays.IntervalArray.from_arrays(left, right, closed)
+        case {"kind": "arrow", "values": values}:
+            return pd.arrays.ArrowExtensionArray(values.column(0))
+        case {"kind": str(kind), "values": values, "mask": mask}:
+            return _MASKED[kind](values, mask)
+    message = f"no array is made of {sorted(parts)}"
+    raise ValueError(message)
+
+
+_MASKED: Final = {
+    kind.__name__: kind for kind in (pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray)
+}
+
+
+def _zone_parts(zone: Any, path: str) -> Any:
+    if type(zone).__module__.startswith("pytz"):  # what pandas 2 makes of the name of a zone
+        return {"pytz": str(zone)}
+    return encode_zone(zone, path)
+
+
+def _decode_zone(stored: Any) -> Any:
+    if isinstance(stored, dict):
+        import pytz
+
+        return pytz.timezone(stored["pytz"])
+    return decode_zone(stored)
+
+
+def _encode_timestamp(encoder: Encoder, value: pd.Timestamp, path: str) -> Pair:
+    at = value.to_numpy()
+    return value.isoformat(), ["pandas.timestamp", int(at.astype("int64")), value.unit, _zone_parts(value.tz, path)]
+
+
+def _decode_timestamp(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.Timestamp:
+    at, unit, zone = arguments
+    naive = pd.Timestamp(np.datetime64(at, unit))
+    return naive if zone is None else naive.tz_localize("UTC").tz_convert(_decode_zone(zone))
+
+
+def _encode_timedelta(encoder: Encoder, value: pd.Timedelta, path: str) -> Pair:
+    return value.total_seconds(), ["pandas.timedelta", int(value.to_numpy().astype("int64")), value.unit]
+
+
+def _encode_period(encoder: Encoder, value: pd.Period, path: str) -> Pair:
+    return str(value), ["pandas.period", value.ordinal, value.freqstr]
+
+
+def _encode_interval(encoder: Encoder, value: pd.Interval, path: str) -> Pair:
+    plain, entry = encoder.encode([value.left, value.right], path)
+    return str(value), ["pandas.interval", plain, entry, value.closed]
+
+
+def _decode_interval(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.Interval:
+    ends, entry, closed = arguments
+    return pd.Interval(*decoder.decode(ends, entry, path), closed=closed)
+
+
+_INDEXES: Final = (
+    pd.Index,
+    pd.RangeIndex,
+    pd.MultiIndex,
+    pd.DatetimeIndex,
+    pd.TimedeltaIndex,
+    pd.PeriodIndex,
+    pd.IntervalIndex,
+    pd.CategoricalIndex,
+)
+_ARRAYS: Final = (
+    pd.Categorical,
+    pd.arrays.DatetimeArray,
+    pd.arrays.TimedeltaArray,
+    pd.arrays.PeriodArray,
+    pd.arrays.IntervalArray,
+    pd.arrays.ArrowExtensionArray,
+    *_MASKED.values(),
+)
+WRITERS: Final[dict[type, Writer]] = {
+    pd.DataFrame: _encode_frame,
+    pd.Series: _encode_series,
+    **dict.fromkeys(_INDEXES, _encode_index),
+    **dict.fromkeys(_ARRAYS, _encode_array),
+    pd.Timestamp: _encode_timestamp,
+    pd.Timedelta: _encode_timedelta,
+    pd.Period: _encode_period,
+    pd.Interval: _encode_interval,
+    type(pd.NaT): lambda encoder, value, path: (None, ["pandas.nat"]),
+    type(pd.NA): lambda encoder, value, path: (None, ["pandas.na"]),
+}
+RESTORERS: Final[dict[str, Restorer]] = {
+    "pandas.frame": _decode_frame,
+    "pandas.series": _decode_series,
+    "pandas.index": _decode_index,
+    "pandas.array": lambda decoder, plain, arguments, path: _put_together(decoder.bundle(arguments[0], path)),
+    "pandas.timestamp": _decode_timestamp,
+    "pandas.timedelta": lambda decoder, plain, arguments, path: pd.Timedelta(np.timedelta64(*arguments)),
+    "pandas.period": lambda decoder, plain, arguments, path: pd.Period(ordinal=arguments[0], freq=arguments[1]),
+    "pandas.interval": _decode_interval,
+    "pandas.nat": lambda decoder, plain, arguments, path: pd.NaT,
+    "pandas.na": lambda decoder, plain, arguments, path: pd.NA,
+}

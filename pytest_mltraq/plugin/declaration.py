@@ -1,0 +1,259 @@
+"""What an experiment is, as its module declares it, and what an item of it is."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pytest_mltraq.bunch import FrozenBunch
+from pytest_mltraq.plugin.options import SETTINGS
+from pytest_mltraq.run import Run, derive_seed
+from pytest_mltraq.steps import Step, step_name
+
+STEP_PREFIX = "step_"
+
+ABSENT = object()
+"""What an axis is in a run that doesn't have it: a union of grids may give runs different axes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A step in the chain of an experiment.
+
+    Attributes:
+        name: the step's name.
+        function: what is called.
+        method: its name in the class, where it is a method.
+        required: names that it requests, and pytest must provide.
+        optional: names that it takes where they are there.
+        is_async: whether it must be awaited.
+    """
+
+    name: str
+    function: Step
+    method: str | None
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    is_async: bool
+
+    def call(self, item: pytest.Function) -> Any:
+        """Call the step with what it requests."""
+        __tracebackhide__ = True
+        available = item.funcargs
+        names = [*self.required, *(name for name in self.optional if available.get(name, ABSENT) is not ABSENT)]
+        arguments = {name: available[name] for name in names}
+        for name, value in arguments.items():
+            if value is ABSENT:
+                pytest.fail(
+                    f"{self.name} requests the param {name!r}, which this run doesn't have: give it a default",
+                    pytrace=False,
+                )
+        function = getattr(item.instance, self.method) if self.method else self.function
+        return function(**arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentExperiment:
+    """The experiment of the current run.
+
+    Attributes:
+        name: what it is stored and loaded as.
+        config: what is the same for all its runs.
+        fields: what all its runs share, read-only: runs may be in different processes.
+        doc: its docstring.
+        nodeid: where it is.
+    """
+
+    name: str
+    config: FrozenBunch
+    fields: FrozenBunch
+    doc: str | None
+    nodeid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """An experiment, as its module declares it.
+
+    Attributes:
+        experiment: its name, config and fields.
+        chain: its steps.
+        body: the experiment function itself, the last link.
+        is_test: whether it is a plain test that requests `run`.
+        positions: the places of its items, in the order of collection.
+    """
+
+    experiment: CurrentExperiment
+    chain: tuple[Link, ...]
+    body: Link
+    is_test: bool = False
+    positions: Iterator[int] = field(default_factory=lambda: iter(range(2**31)))
+
+    @property
+    def has_async_steps(self) -> bool:
+        """Whether an async plugin must drive the chain."""
+        return any(link.is_async for link in self.chain)
+
+    def requested(self) -> Iterator[str]:
+        """Yield the names that the steps request."""
+        for link in self.chain:
+            yield from link.required
+
+    def requested_by(self, name: str) -> Link | None:
+        """Return the step that requests a name."""
+        return next((link for link in self.chain if name in link.required), None)
+
+
+@dataclass(slots=True)
+class Tracked:
+    """An item that is a run.
+
+    Attributes:
+        declaration: its experiment.
+        params: what it was parametrized with.
+        position: its place in the experiment, in the order of collection.
+        attempts: how often it was set up.
+        run: the run of the current attempt.
+    """
+
+    declaration: Declaration
+    params: dict[str, Any]
+    position: int
+    attempts: int = 0
+    run: Run | None = None
+
+    def start(self) -> Run:
+        """Make the run of a new attempt."""
+        self.attempts += 1
+        experiment = self.declaration.experiment
+        config = FrozenBunch(copy.deepcopy(dict(experiment.config))) if experiment.config else experiment.config
+        self.run = Run(self.params, config=config, seed=derive_seed(experiment.name, self.params))
+        self.run.attempts = self.attempts
+        return self.run
+
+
+TRACKED = pytest.StashKey[Tracked]()
+
+
+def make_link(function: Step, method: str | None = None) -> Link:
+    """Look up what a step requests."""
+    parameters = list(inspect.signature(function).parameters.values())
+    if method is not None and not isinstance(function, staticmethod):
+        parameters = parameters[1:]
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return Link(
+        step_name(function),
+        function,
+        method,
+        tuple(p.name for p in named if p.default is p.empty),
+        tuple(p.name for p in named if p.default is not p.empty),
+        inspect.iscoroutinefunction(inspect.unwrap(function)),
+    )
+
+
+def find_chain(collector: pytest.Collector, obj: Any) -> tuple[Link, ...]:
+    """Return the chain of an experiment: that of the nearest `steps` marker, else the steps beside it.
+
+    Args:
+        collector: the module or class.
+        obj: the experiment function.
+
+    Raises:
+        collector.CollectError: the marker names something that can't be called.
+    """
+    owner = collector.obj  # type: ignore[attr-defined]
+    methods = _class_members(owner) if isinstance(owner, type) else {}
+    marker = next(own_markers(obj, collector, "steps"), None)
+    if marker is None:
+        members = methods if isinstance(owner, type) else vars(owner)
+        steps = [(name, value) for name, value in members.items() if name.startswith(STEP_PREFIX) and is_step(value)]
+        return tuple(make_link(_function(step), name if methods else None) for name, step in steps)
+    for step in marker.args:
+        if not callable(_function(step)):
+            message = f"{place(obj)}: the marker steps expects functions, found {type(step).__name__} {step!r}"
+            raise collector.CollectError(message)
+    names = {id(_function(value)): name for name, value in methods.items()}
+    return tuple(make_link(_function(step), names.get(id(_function(step)))) for step in marker.args)
+
+
+def is_step(value: object) -> bool:
+    """Whether something called `step_...` is a step: a function, not a fixture or a class."""
+    return inspect.isroutine(_function(value)) or isinstance(value, functools.partial)
+
+
+def _function(value: Any) -> Any:
+    return value.__func__ if isinstance(value, staticmethod | classmethod) else value
+
+
+def _class_members(owner: type) -> dict[str, Any]:
+    """Return the members of a class in the order of definition, inherited ones first."""
+    members: dict[str, Any] = {}
+    for base in reversed(owner.__mro__):
+        members.update(vars(base))
+    return members
+
+
+def own_markers(obj: Any, collector: pytest.Collector, name: str) -> Iterator[pytest.Mark]:
+    """Yield the markers of a function before it is an item, nearest first."""
+    marks = getattr(obj, "pytestmark", [])
+    yield from (mark for mark in marks if mark.name == name)
+    yield from collector.iter_markers(name)
+
+
+def place(obj: Callable[..., Any]) -> str:
+    """Say where a function is, for errors."""
+    code = inspect.unwrap(obj).__code__
+    return f"{code.co_filename}:{code.co_firstlineno} {obj.__name__}"
+
+
+def test_name(item: pytest.Item) -> str:
+    """Return the name of the experiment that a plain test is: its place in the suite, such as `tests.test_model.test_a`."""
+    path, *names = item.nodeid.partition("[")[0].split("::")
+    return ".".join([path.removesuffix(".py").replace("/", ".").strip("."), *names])
+
+
+test_name.__test__ = False  # type: ignore[attr-defined]
+
+
+def declare_test(item: pytest.Function) -> Declaration:
+    """Declare a plain test that requests `run` as an experiment of its own."""
+    config = FrozenBunch(item.config.stash[SETTINGS].config)
+    doc = inspect.getdoc(item.function)
+    nodeid = item.nodeid.partition("[")[0]
+    experiment = CurrentExperiment(test_name(item), config, FrozenBunch(), doc, nodeid)
+    return Declaration(
+        experiment, (), Link(item.originalname, item.function, None, (), (), is_async=False), is_test=True
+    )
+
+
+def current_run(item: pytest.Item) -> Run:
+    """Return the run of an item; asleep, one that nobody stores."""
+    tracked = item.stash.get(TRACKED, None)
+    if tracked is None or tracked.run is None:
+        return Tracked(declare_test(_function_item(item)), item_params(item), 0).start()
+    return tracked.run
+
+
+def current_experiment(item: pytest.Item) -> CurrentExperiment:
+    """Return the experiment of an item; a test without `run` is one too, of which nothing is stored."""
+    tracked = item.stash.get(TRACKED, None)
+    return (tracked.declaration if tracked else declare_test(_function_item(item))).experiment
+
+
+def item_params(item: pytest.Item) -> dict[str, Any]:
+    """Return what an item was parametrized with."""
+    callspec = getattr(item, "callspec", None)
+    return {} if callspec is None else {name: value for name, value in callspec.params.items() if value is not ABSENT}
+
+
+def _function_item(item: pytest.Item) -> pytest.Function:
+    if not isinstance(item, pytest.Function):
+        message = f"the fixtures run and experiment are for test functions, {item.nodeid} is {type(item).__name__}"
+        raise TypeError(message)
+    return item

@@ -1,0 +1,124 @@
+"""Records of runs, from the reports that carry them into the database and the summary; in one process of the session."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from typing import Any
+
+import pytest
+
+from pytest_mltraq import environment
+from pytest_mltraq.errors import StorageError
+from pytest_mltraq.plugin.options import Settings
+from pytest_mltraq.plugin.running import REPORT_KEY
+from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord, record_session
+from pytest_mltraq.report.terminal import Summary
+from pytest_mltraq.run import new_id
+
+
+class Recording:
+    """Takes the records off the reports, stores them and sums them up; one object for each session.
+
+    Raises:
+        ConfigurationError: the database's URL is wrong.
+        StorageError: the database can't be used.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self._started_at = datetime.datetime.now(datetime.UTC)
+        self._open: dict[str, tuple[str, RunRecord]] = {}
+        self._lost: list[RunRecord] = []
+        self._failure: StorageError | None = None
+        self._summary = Summary()
+        self._live = None
+        self._shown: str | None = None
+        if settings.db is not None:
+            from pytest_mltraq.storage.database import Database
+            from pytest_mltraq.storage.live import LiveSession
+
+            database = Database(settings.db)
+            database.check_writable()
+            self._live = LiveSession(database, self._describe)
+            self._shown = str(database) if "://" in settings.db else settings.db
+
+    def _describe(self) -> SessionRecord:
+        parameters = self._config.invocation_params
+        found = environment.capture(self._config.rootpath, ["pytest", *map(str, parameters.args)])
+        return record_session(
+            found, id_session=new_id(), origin="pytest", tags=self._settings.tags, started_at=self._started_at
+        )
+
+    def pytest_report_header(self) -> str:
+        """Say where the runs go."""
+        return f"mltraq: {self._shown or 'nothing is stored (no --mltraq-db)'}"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the record off a report, before other plugins see it."""
+        message: dict[str, Any] | None = report.__dict__.pop(REPORT_KEY, None)
+        if message is None:
+            if report.when not in ("setup", "call", "teardown"):  # pytest-xdist's report of a killed worker
+                self._close_run(report.nodeid, "crashed")
+            return
+        if "experiment" in message:
+            self._store_experiment(ExperimentRecord(*message["experiment"]))
+        if "started" in message:
+            self._open[report.nodeid] = message["name"], RunRecord(*message["started"])
+        if "finished" in message:
+            self._open.pop(report.nodeid, None)
+            self._store_run(message["name"], RunRecord(*message["finished"]))
+
+    def _close_run(self, nodeid: str, outcome: str) -> None:
+        """Store a run whose end was never reported."""
+        if (known := self._open.pop(nodeid, None)) is not None:
+            name, record = known
+            self._store_run(name, record._replace(outcome=outcome))
+
+    def _store_experiment(self, record: ExperimentRecord) -> None:
+        if self._live is not None:
+            try:
+                self._live.add_experiment(record)
+            except StorageError as error:
+                self._failure = error
+
+    def _store_run(self, name: str, record: RunRecord) -> None:
+        self._summary.add(name, record)
+        if self._live is not None:
+            try:
+                self._live.add_run(name, record)
+            except StorageError as error:
+                self._failure = error
+                self._lost.append(record)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Store that the session ended."""
+        for nodeid in list(self._open):
+            self._close_run(nodeid, "interrupted")
+        if self._live is None:
+            return
+        try:
+            self._live.close(int(exitstatus))
+        except StorageError as error:
+            self._failure = error
+        if self._failure is not None:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show a table of each experiment, and where the runs are."""
+        if self._failure is not None:
+            terminalreporter.section("mltraq", red=True)
+            terminalreporter.write_line(f"{len(self._lost)} runs could not be stored: {self._failure}", red=True)
+        if not self._summary:
+            return
+        terminalreporter.section("mltraq")
+        verbose = self._config.get_verbosity() > 0
+        for line in self._summary.lines(shutil.get_terminal_size().columns, everything=verbose):
+            terminalreporter.write_line(line)
+        if self._shown is None:
+            terminalreporter.write_line("nothing was stored: name a database with --mltraq-db=results.db")
+        elif self._failure is None:
+            terminalreporter.write_line(f"stored in {self._shown}")

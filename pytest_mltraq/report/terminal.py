@@ -1,0 +1,156 @@
+"""The summary at the end of a session: a short table for each experiment."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pytest_mltraq.codec import load_json
+from pytest_mltraq.record import RunRecord
+
+REPLICATE_PARAMS: Final = ("seed", "fold", "repeat")
+"""Params over which runs are replicates of each other."""
+
+MAX_GROUPS: Final = 12
+"""Groups that a table shows; the others are counted, and all are shown with -v."""
+
+MAX_METRICS: Final = 8
+"""Metrics of which a mean is kept, so that a session's memory doesn't grow with the number of fields."""
+
+
+class Mean:
+    """Mean and standard deviation of values that come one by one.
+
+    Source: B. P. Welford, Note on a method for calculating corrected sums of squares and products, Technometrics 4, 1962.
+    """
+
+    __slots__ = ("_mean", "_squares", "n")
+
+    def __init__(self) -> None:
+        self.n, self._mean, self._squares = 0, 0.0, 0.0
+
+    def add(self, value: float) -> None:
+        """Take a value in."""
+        self.n += 1
+        delta = value - self._mean
+        self._mean += delta / self.n
+        self._squares += delta * (value - self._mean)
+
+    def __str__(self) -> str:
+        """Write `mean ± sd` (with n - 1), of one value the value alone."""
+        mean = f"{self._mean:.4g}"
+        return mean if self.n == 1 else f"{mean} ± {math.sqrt(self._squares / (self.n - 1)):.2g}"
+
+
+class _Group:
+    """Runs with the same params except those of replicates."""
+
+    __slots__ = ("means", "params", "position", "runs")
+
+    def __init__(self, params: dict[str, Any], position: int) -> None:
+        self.params, self.position = params, position
+        self.means: dict[str, Mean] = {}
+        self.runs = 0
+
+
+class _Experiment:
+    __slots__ = ("groups", "metrics", "outcomes", "replicates")
+
+    def __init__(self) -> None:
+        self.groups: dict[str, _Group] = {}
+        self.metrics: dict[str, None] = {}
+        self.outcomes: Counter[str] = Counter()
+        self.replicates: dict[str, None] = {}
+
+
+class Summary:
+    """Sums runs up by experiment and params."""
+
+    def __init__(self) -> None:
+        self._experiments: dict[str, _Experiment] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._experiments)
+
+    def add(self, experiment: str, record: RunRecord) -> None:
+        """Take a run in."""
+        of_name = self._experiments.setdefault(experiment, _Experiment())
+        of_name.outcomes[record.outcome or "interrupted"] += 1
+        params = load_json(record.params, "params")
+        for name in REPLICATE_PARAMS:
+            if name in params:
+                of_name.replicates[name] = None
+                del params[name]
+        group = of_name.groups.setdefault(str(params), _Group(params, record.position))
+        group.runs += 1
+        group.position = min(group.position, record.position)
+        self._add_metrics(of_name, group, record)
+
+    def _add_metrics(self, experiment: _Experiment, group: _Group, record: RunRecord) -> None:
+        names = [name for kind, of_kind in record.columns[1] if kind in ("integer", "number") for name in of_kind]
+        if not names:
+            return
+        fields = load_json(record.fields, "fields")
+        for name in names:
+            if name not in experiment.metrics:
+                if len(experiment.metrics) >= MAX_METRICS:
+                    continue
+                experiment.metrics[name] = None
+            value = fields[name]
+            group.means.setdefault(name, Mean()).add(math.nan if value is None else value)
+
+    def lines(self, width: int, *, everything: bool = False) -> Iterable[str]:
+        """Yield the lines of the tables.
+
+        Args:
+            width: how long a line may be [characters].
+            everything: whether all groups are shown, however many.
+        """
+        for name, experiment in sorted(self._experiments.items()):
+            yield from _table(name, experiment, width, everything=everything)
+            yield ""
+
+
+def _table(name: str, experiment: _Experiment, width: int, *, everything: bool) -> Iterable[str]:
+    groups = sorted(experiment.groups.values(), key=lambda group: group.position)
+    yield _title(name, experiment, len(groups))
+    shown = groups if everything else groups[:MAX_GROUPS]
+    params = list(dict.fromkeys(param for group in groups for param in group.params))
+    rows = [[*params, "runs", *experiment.metrics]]
+    for group in shown:
+        values = ["" if param not in group.params else _cell(group.params[param]) for param in params]
+        rows.append([*values, str(group.runs), *(str(group.means.get(metric, "")) for metric in experiment.metrics)])
+    if len(rows[0]) > 1 or len(groups) > 1:
+        yield from _aligned(rows, len(params), width)
+    if len(shown) < len(groups):
+        yield f"  ... and {len(groups) - len(shown)} more groups (-v shows all)"
+
+
+def _title(name: str, experiment: _Experiment, groups: int) -> str:
+    outcomes = experiment.outcomes
+    total = sum(outcomes.values())
+    others = ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in sorted(outcomes) if outcome != "passed")
+    over = f", mean ± sd over {', '.join(experiment.replicates)}" if experiment.replicates and total > groups else ""
+    return f"{name}: {total} {'run' if total == 1 else 'runs'}" + (f", {others}" if others else "") + over
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _aligned(rows: list[list[str]], names: int, width: int) -> Iterable[str]:
+    """Align columns, names to the left and numbers to the right; columns that don't fit are counted."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    fitting = len(widths)
+    while fitting > names + 1 and sum(widths[:fitting]) + 2 * fitting > width:
+        fitting -= 1
+    for row in rows:
+        cells = [
+            cell.ljust(w) if at < names else cell.rjust(w) for at, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield ("  " + "  ".join(cells[:fitting])).rstrip()
+    if fitting < len(widths):
+        yield f"  ... and {len(widths) - fitting} more columns: {', '.join(rows[0][fitting:])}"

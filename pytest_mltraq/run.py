@@ -1,0 +1,250 @@
+"""A run: one execution of the chain of steps with one set of params."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import os
+import random
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from pytest_mltraq.bunch import Bunch, FrozenBunch
+from pytest_mltraq.codec import encode_document
+from pytest_mltraq.errors import StepError
+from pytest_mltraq.steps import Step, list_steps, step_name
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class StepTime(NamedTuple):
+    """How long a step took.
+
+    Attributes:
+        name: the step's name.
+        duration_s: wall time [s].
+    """
+
+    name: str
+    duration_s: float
+
+
+class RunError(NamedTuple):
+    """Why a run failed.
+
+    Attributes:
+        step: the step it failed in; None outside of steps.
+        type: name of the exception's class.
+        message: the exception's text.
+        traceback: where it was raised, as text.
+    """
+
+    step: str | None
+    type: str
+    message: str
+    traceback: str
+
+
+class Run:
+    """One execution of a chain of steps with one set of params.
+
+    Attributes:
+        id_run: unique, and larger than those made before it.
+        params: what varies between the runs of an experiment; read-only, empty after `execute`.
+        config: what is the same for all of them; read-only, empty after `execute`.
+        vars: for any object, inside the steps only: emptied after `execute`.
+        state: for any object, kept until the process ends.
+        fields: what is stored.
+        seed: derived from the experiment's name and the params alone, in range(2**32).
+        outcome: `passed`, `failed`, ... (see the documentation), None before it ran.
+        error: why it failed, or None.
+        step: the step that runs, or in which it failed.
+        steps: how long each step took, in the order in which they ran.
+        started_at: when it began, UTC.
+        duration_s: wall time from the first step's begin to the last one's end [s].
+        attempts: how often it was tried.
+        given_params: the params that were given; kept after `execute`, stored.
+    """
+
+    __slots__ = (
+        "attempts",
+        "config",
+        "duration_s",
+        "error",
+        "fields",
+        "given_params",
+        "id_run",
+        "outcome",
+        "params",
+        "seed",
+        "started_at",
+        "state",
+        "step",
+        "steps",
+        "vars",
+    )
+
+    def __init__(
+        self,
+        params: Mapping[str, Any] | None = None,
+        *,
+        config: Mapping[str, Any] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        id_run: uuid.UUID | None = None,
+    ) -> None:
+        self.id_run = new_id() if id_run is None else id_run
+        self.given_params = self.params = FrozenBunch(params)
+        self.config = FrozenBunch(config)
+        self.vars = Bunch()
+        self.state = Bunch()
+        self.fields = Bunch(fields)
+        self.seed = derive_seed("", self.params) if seed is None else seed
+        self.outcome: str | None = None
+        self.error: RunError | None = None
+        self.step: str | None = None
+        self.steps: list[StepTime] = []
+        self.started_at: datetime.datetime | None = None
+        self.duration_s: float | None = None
+        self.attempts = 1
+
+    def begin(self) -> None:
+        """Note that the first step is about to run."""
+        self.started_at = datetime.datetime.now(datetime.UTC)
+        self.steps = []
+        self.outcome = self.error = self.step = self.duration_s = None
+
+    def timed(self, name: str) -> _Timed:
+        """Return a context that notes a step: its duration, and that it is the one that runs."""
+        return _Timed(self, name)
+
+    def execute(self, steps: Step | Iterable[Step], config: Mapping[str, Any] | None = None) -> Self:
+        """Apply steps to the run.
+
+        Random numbers (`random`, and NumPy's and PyTorch's global ones where imported) begin at the run's seed, and go
+        on afterwards where they were before.
+
+        Raises:
+            StepError: a step raised; from its exception. What the steps set until then is kept.
+        """
+        chain = list_steps(steps)
+        if config is not None:
+            self.config = FrozenBunch(config)
+        self.begin()
+        try:
+            with seeded(self.seed):
+                for step in chain:
+                    with self.timed(step_name(step)):
+                        step(self)
+        except Exception as error:
+            self.fail(error)
+            raise StepError(str(self.step), str(self.id_run), f"{type(error).__name__}: {error}") from error
+        else:
+            self.outcome = "passed"
+        finally:
+            self.finish()
+        return self
+
+    def fail(self, error: BaseException) -> None:
+        """Note that the run failed, and why."""
+        self.outcome = "failed"
+        text = "".join(traceback.format_exception(error))
+        self.error = RunError(self.step, type(error).__qualname__, str(error), text)
+
+    def finish(self) -> None:
+        """Drop what lives inside the steps only: vars, params and config."""
+        if self.started_at is not None and self.duration_s is None:
+            self.duration_s = sum(step.duration_s for step in self.steps)
+        self.vars.clear()
+        self.params = self.config = FrozenBunch()
+
+    def adopt(self, other: Run) -> None:
+        """Take over what the same run became in another process."""
+        for name in self.__slots__:
+            if name != "vars":
+                setattr(self, name, getattr(other, name))
+
+    def df(self, max_level: int = 0) -> pandas.DataFrame:
+        """Return the fields as a DataFrame of one row; see `Runs.df`."""
+        from pytest_mltraq.frames import frame_of
+
+        return frame_of([{"id_run": self.id_run} | self.fields], ["id_run"], max_level)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__ if name != "vars"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.vars = Bunch()
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    def __repr__(self) -> str:
+        return f'Run(id="{self.id_run}")'
+
+
+class _Timed:
+    """The context of a step; a class because a generator costs three times as much, and every step pays."""
+
+    __slots__ = ("_begin", "_name", "_run")
+
+    def __init__(self, run: Run, name: str) -> None:
+        self._run, self._name = run, name
+
+    def __enter__(self) -> None:
+        self._run.step = self._name
+        self._begin = time.perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._run.steps.append(StepTime(self._name, time.perf_counter() - self._begin))
+        if error is None:
+            self._run.step = None
+
+
+def new_id() -> uuid.UUID:
+    """Make an id: a UUID of version 7, whose order is that of the times when they were made (RFC 9562, 5.7)."""
+    milliseconds = time.time_ns() // 1_000_000
+    low = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | (low >> 68) << 64 | 0x2 << 62 | low & (2**62 - 1)
+    return uuid.UUID(int=value)
+
+
+def derive_seed(experiment: str, params: Mapping[str, Any]) -> int:
+    """Derive a run's seed from its experiment's name and its params, whatever their order.
+
+    Returns:
+        A number in range(2**32), what NumPy takes. Params that can't be stored don't count.
+    """
+    encoded = encode_document(FrozenBunch(sorted(params.items())), "params", {})
+    identity = f"{experiment}\n{encoded.document}\n{encoded.types}"
+    return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=4).digest(), "big")
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global random numbers of Python, and of NumPy and PyTorch where imported; afterwards they go on as before."""
+    numpy, torch = sys.modules.get("numpy.random"), sys.modules.get("torch")
+    state = random.getstate()
+    numpy_state = numpy.get_state() if numpy else None
+    torch_state = torch.get_rng_state() if torch else None
+    random.seed(seed)
+    if numpy:
+        numpy.seed(seed)
+    if torch:
+        torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        if numpy:
+            numpy.set_state(numpy_state)
+        if torch:
+            torch.set_rng_state(torch_state)

@@ -1,0 +1,208 @@
+"""A session: the one object that joins experiments with their database."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mltraq import environment
+from pytest_mltraq.errors import AlreadyExistsError, ConfigurationError
+from pytest_mltraq.experiment import Experiment, IfExists, Runs, shorten
+from pytest_mltraq.record import encode_params, now, raise_refused, record_experiment, record_run, record_session
+from pytest_mltraq.run import Run, new_id
+from pytest_mltraq.storage import Database, reader, writer
+from pytest_mltraq.storage.views import View
+
+if TYPE_CHECKING:
+    import pandas
+    from sqlalchemy.engine import Connection
+
+
+class Session:
+    """Experiments and the database that they are stored in.
+
+    Args:
+        url: the path of a SQLite file, an SQLAlchemy URL, or None for a database in memory. Nothing is created before
+            the first experiment is stored.
+
+    Attributes:
+        db: the database; `db.query(sql)` returns what a SELECT finds.
+        id_session: the id under which it is stored, with its first experiment.
+
+    Raises:
+        ConfigurationError: the URL's scheme is unknown, or its driver isn't installed.
+        ForeignDatabaseError: the file belongs to something else.
+        SchemaVersionError: the database was written by a newer version.
+        StorageError: the database can't be opened.
+    """
+
+    def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
+        self.db = Database(url)
+        self.id_session = new_id()
+        self._started_at = datetime.datetime.now(datetime.UTC)
+        self._stored = False
+
+    def create_experiment(self, name: str | None = None, **fields: Any) -> Experiment:
+        """Create an experiment; it is not stored before `persist`.
+
+        Args:
+            name: what it is stored and loaded as; None makes one of its id.
+            **fields: what all its runs share.
+        """
+        if name is not None and (not isinstance(name, str) or not name or "\0" in name):
+            message = f"expected the experiment's name as text, found {name!r}"
+            raise ConfigurationError(message)
+        return Experiment(self, name, fields=fields)
+
+    def load_experiment(
+        self,
+        name: str | None = None,
+        id_experiment: uuid.UUID | str | None = None,
+        session: uuid.UUID | str | None = None,
+    ) -> Experiment:
+        """Load the newest version of an experiment, by name or id.
+
+        Args:
+            name: its name.
+            id_experiment: its id.
+            session: id of the session whose version is meant.
+
+        Raises:
+            NotFoundError: there is none; the message names one that is near.
+            CorruptDataError: what is stored of it can't be read.
+        """
+        if name is None and id_experiment is None:
+            message = "load_experiment expects a name or an id_experiment; ls() lists what is stored"
+            raise ConfigurationError(message)
+        wanted = None if id_experiment is None else str(id_experiment)
+        with self.db.reading() as connection:
+            found = connection and reader.find_experiment(
+                connection, name=name, id_experiment=wanted, session=None if session is None else str(session)
+            )
+            if connection is None or found is None:
+                what = f"experiment {name or wanted!r}" + (f" of session {session}" if session else "")
+                raise reader.not_found(connection, what, str(name or wanted))
+            experiment = Experiment(self, name)
+            _fill(experiment, reader.load_experiment(connection, found))
+        return experiment
+
+    def persist_experiment(
+        self, experiment: Experiment, name: str | None = None, if_exists: IfExists = "fail"
+    ) -> Experiment:
+        """Store a copy of an experiment, which may be bound to another session; see `Experiment.persist`.
+
+        Returns:
+            The copy, bound to this session.
+        """
+        return experiment.copy_to(name, self).persist(if_exists)
+
+    def ls(self) -> pandas.DataFrame:
+        """Return what is stored, a row for each version of each experiment, in the order in which they were stored."""
+        import pandas as pd
+
+        columns = ["id_experiment", "name", "id_session", "created_at", "runs", "branch", "commit"]
+        with self.db.reading() as connection:
+            rows = [] if connection is None else reader.list_experiments(connection)
+        return pd.DataFrame(rows, columns=columns)
+
+    def persist(self, experiment: Experiment, if_exists: IfExists) -> None:
+        """Store an experiment; see `Experiment.persist`."""
+        runs, refused = [], []
+        for position, run in enumerate(experiment.runs.values()):
+            params, objects = encode_params(run)
+            record, errors = record_run(run, position=position, params=params, objects=objects)
+            runs.append(record)
+            refused += errors
+        raise_refused(refused)
+        with self.db.writing() as connection:
+            self._make_room(connection, experiment, if_exists)
+            self._store_session(connection)
+            record = record_experiment(
+                name=experiment.name,
+                id_experiment=experiment.id_experiment,
+                fields=experiment.fields,
+                config=experiment.config,
+                code=experiment.code,
+                doc=experiment.doc,
+                nodeid=experiment.nodeid,
+                root=Path.cwd(),
+            )
+            writer.add_experiment(connection, record, str(self.id_session))
+            writer.add_runs(connection, runs, str(experiment.id_experiment), View(experiment.name))
+        self._stored = True
+
+    def reload(self, experiment: Experiment) -> None:
+        """Replace what an experiment holds by what is stored of it; see `Experiment.reload`."""
+        with self.db.reading() as connection:
+            found = connection and self._find(connection, experiment)
+            if connection is None or found is None:
+                raise reader.not_found(connection, f"experiment {experiment.name!r}", experiment.name)
+            _fill(experiment, reader.load_experiment(connection, found))
+
+    def delete(self, experiment: Experiment) -> None:
+        """Remove a stored experiment; see `Experiment.delete`."""
+        with self.db.writing() as connection:
+            found = self._find(connection, experiment)
+            if found is None:
+                raise reader.not_found(connection, f"experiment {experiment.name!r}", experiment.name)
+            writer.delete_experiment(connection, found, experiment.name)
+
+    def close(self) -> None:
+        """Close the database; a database in memory is gone then."""
+        self.db.close()
+
+    def _find(self, connection: Connection, experiment: Experiment) -> str | None:
+        """Find what is stored of an experiment: the version with its id, else the newest of its name."""
+        return reader.find_experiment(
+            connection, id_experiment=str(experiment.id_experiment)
+        ) or reader.find_experiment(connection, name=experiment.name)
+
+    def _make_room(self, connection: Connection, experiment: Experiment, if_exists: IfExists) -> None:
+        found = self._find(connection, experiment)
+        if found is None:
+            return
+        if if_exists == "fail":
+            raise AlreadyExistsError(experiment.name)
+        if if_exists == "replace":
+            writer.delete_experiment(connection, found, experiment.name)
+        elif found == str(experiment.id_experiment):
+            experiment.id_experiment = new_id()
+
+    def _store_session(self, connection: Connection) -> None:
+        if self._stored:
+            writer.finish_session(connection, str(self.id_session), now(), None)
+            return
+        found = environment.capture(Path.cwd(), sys.argv)
+        record = record_session(
+            found, id_session=self.id_session, origin="python", tags=(), started_at=self._started_at
+        )
+        writer.add_session(connection, record._replace(finished_at=now()))
+
+    def __repr__(self) -> str:
+        with self.db.reading() as connection:
+            names = [] if connection is None else reader.list_names(connection)
+        return f'Session(db="{self.db}", experiments({len(names)})={shorten(names)})'
+
+
+def create_session(url: str | os.PathLike[str] | None = None) -> Session:
+    """Create a session; see `Session`."""
+    return Session(url)
+
+
+def create_experiment(name: str | None = None, url: str | os.PathLike[str] | None = None, **fields: Any) -> Experiment:
+    """Create an experiment in a new session; see `Session.create_experiment`."""
+    return Session(url).create_experiment(name, **fields)
+
+
+def _fill(experiment: Experiment, stored: reader.StoredExperiment) -> None:
+    experiment.id_experiment, experiment.name = stored.id_experiment, stored.name
+    experiment.fields, experiment.config = stored.fields, stored.config
+    experiment.code, experiment.doc, experiment.nodeid = stored.code, stored.doc, stored.nodeid
+    experiment.runs = Runs(stored.runs)
+
+
+__all__ = ["Run", "Session", "create_experiment", "create_session"]

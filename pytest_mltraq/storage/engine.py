@@ -1,0 +1,171 @@
+"""From a path or URL to a database that is ours: drivers, pragmas, and files that belong to something else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from pytest_mltraq.errors import ConfigurationError, ForeignDatabaseError, StorageError
+from pytest_mltraq.storage import schema
+
+IN_MEMORY: Final = "sqlite:///:memory:"
+BUSY_TIMEOUT_S: Final = 60
+"""How long a writer waits for the others before it gives up."""
+
+_SQLITE_MAGIC: Final = b"SQLite format 3\0"
+_OTHERS: Final = (
+    ({"experiments", "alembic_version", "metrics"}, "an MLflow database"),
+    ({"studies", "trials"}, "an Optuna database"),
+    ({"alembic_version"}, "a database that Alembic manages"),
+)
+
+
+def parse_url(where: str | os.PathLike[str] | None) -> URL:
+    """Return the URL of a database that is named by a path, a URL or nothing (in memory).
+
+    Raises:
+        ConfigurationError: the URL's scheme is unknown, or its driver isn't installed.
+    """
+    if where is None:
+        return make_url(IN_MEMORY)
+    given = os.fspath(where)
+    if "://" not in given:
+        return URL.create("sqlite", database=str(Path(given).expanduser()))
+    try:
+        url = make_url(given)
+        if url.drivername in ("postgres", "postgresql"):
+            url = url.set(drivername="postgresql+psycopg")
+        name = url.get_backend_name()
+        if name not in ("sqlite", "postgresql"):
+            raise NoSuchModuleError
+        url.get_dialect().import_dbapi()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        scheme = given.partition("://")[0]
+        message = (
+            f"expected a file, sqlite:///PATH or postgresql://USER@HOST/NAME as database, found a URL of scheme "
+            f"{scheme!r}, which is unknown or incomplete"
+        )
+        raise ConfigurationError(message) from error
+    except ImportError as error:
+        message = f"the driver of {url.drivername!r} is not installed: pip install 'pytest-mltraq[postgres]' ({error})"
+        raise ConfigurationError(message) from error
+    return url
+
+
+def shown(url: URL) -> str:
+    """Write a URL without its password; the form is the same with every SQLAlchemy, which escapes differently."""
+    return url.render_as_string(hide_password=True).replace("%3Amemory%3A", ":memory:")
+
+
+def open_engine(url: URL) -> Engine:
+    """Make an engine whose transactions are safe with other writers; connects to nothing yet."""
+    if url.get_backend_name() == "postgresql":
+        # The search path is ours alone, so that a table of another tool is never taken for one of ours.
+        options = f"{url.query.get('options', '')} -csearch_path={schema.SCHEMA_NAME}".strip()
+        engine = create_engine(url, poolclass=NullPool, connect_args={"options": options})
+        event.listen(engine, "connect", _configure_postgresql)
+        return engine
+    engine = create_engine(
+        url,
+        poolclass=NullPool if sqlite_file(url) else StaticPool,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_postgresql(connection: Any, record: object) -> None:
+    from psycopg.types.string import TextLoader
+
+    connection.adapters.register_loader("json", TextLoader)  # documents are read as text: the codec takes them
+
+
+def _configure_sqlite(connection: Any, record: object) -> None:
+    connection.isolation_level = None  # the driver begins no transactions: _begin_sqlite does
+    # A killed process loses nothing with NORMAL in WAL mode; a power cut may lose the last commits, and damages nothing.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads before it writes fails at once when another one wrote meanwhile, whatever the timeout;
+    # one that says at its begin that it will write waits for its turn.
+    writes = connection.get_execution_options().get("mltraq_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Return the file of a SQLite URL; None in memory and for other databases."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database)
+
+
+def refuse_foreign_file(file: Path) -> None:
+    """Refuse a file that was not made by this package, by looking at it only.
+
+    Raises:
+        ForeignDatabaseError: it belongs to something else, which the message names.
+        StorageError: it can't be read.
+    """
+    try:
+        with file.open("rb") as opened:
+            header = opened.read(100)
+    except IsADirectoryError as error:
+        message = f"{file} is a folder: expected the path of a database file"
+        raise StorageError(message) from error
+    except OSError as error:
+        message = f"{file} can't be read: {error.strerror}"
+        raise StorageError(message) from error
+    if not header or int.from_bytes(header[68:72], "big") == schema.APPLICATION_ID:
+        return
+    if not header.startswith(_SQLITE_MAGIC):
+        message = f"{file} is no SQLite database: choose another path; the file was left as it is"
+        raise ForeignDatabaseError(message)
+    tables = _tables(file)
+    if tables:
+        message = (
+            f"{file} is {_name_other(tables)}, not one of pytest-mltraq: choose another path; it was left as it is"
+        )
+        raise ForeignDatabaseError(message)
+
+
+def _tables(file: Path) -> dict[str, str]:
+    """Return the tables of a SQLite file with their definitions; the file is opened as one that can't change."""
+    uri = f"file:{file.resolve().as_posix().replace('?', '%3f').replace('#', '%23')}?mode=ro&immutable=1"
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())
+    except sqlite3.DatabaseError as error:
+        message = f"{file} is a damaged SQLite database ({error}): choose another path; the file was left as it is"
+        raise ForeignDatabaseError(message) from error
+
+
+def _name_other(tables: dict[str, str]) -> str:
+    if "unsafe_pickle" in tables.get("experiments", ""):
+        return "an MLtraq database"
+    for names, description in _OTHERS:
+        if names <= tables.keys():
+            return description
+    return f"a database with the tables {', '.join(sorted(tables)[:5])}"
+
+
+@contextlib.contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn the database's errors into ours, with the database's name and without its password."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip()
+        message = f"{shown(url)}: {reason}"
+        raise StorageError(message) from error

@@ -1,0 +1,152 @@
+"""Rows into what was stored."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.engine import Connection
+
+from pytest_mltraq.bunch import Bunch, FrozenBunch
+from pytest_mltraq.codec import Stored, decode_document, load_json
+from pytest_mltraq.errors import CorruptDataError, NotFoundError, near
+from pytest_mltraq.run import Run, RunError, StepTime
+from pytest_mltraq.steps import StepCode
+from pytest_mltraq.storage.schema import experiments, objects, runs, sessions
+
+
+class StoredExperiment(NamedTuple):
+    """What is stored of a version of an experiment."""
+
+    id_experiment: uuid.UUID
+    name: str
+    fields: Bunch
+    config: Bunch
+    code: list[StepCode]
+    doc: str | None
+    nodeid: str | None
+    runs: list[Run]
+
+
+def list_experiments(connection: Connection) -> list[Mapping[str, Any]]:
+    """Return all versions of all experiments, in the order in which they were stored."""
+    counted = select(runs.c.id_experiment, func.count().label("runs")).group_by(runs.c.id_experiment).subquery()
+    query = (
+        select(
+            experiments.c.id_experiment,
+            experiments.c.name,
+            experiments.c.id_session,
+            experiments.c.created_at,
+            func.coalesce(counted.c.runs, 0).label("runs"),
+            sessions.c.branch,
+            sessions.c.commit,
+        )
+        .join(sessions, sessions.c.id == experiments.c.id_session)
+        .outerjoin(counted, counted.c.id_experiment == experiments.c.id_experiment)
+        .order_by(experiments.c.created_at, experiments.c.id_experiment)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def list_names(connection: Connection) -> list[str]:
+    """Return the names of the stored experiments, in the order of their first versions."""
+    first = func.min(experiments.c.created_at)
+    query = select(experiments.c.name).group_by(experiments.c.name).order_by(first, experiments.c.name)
+    return list(connection.execute(query).scalars())
+
+
+def find_experiment(
+    connection: Connection, *, name: str | None = None, id_experiment: str | None = None, session: str | None = None
+) -> str | None:
+    """Return the id of the newest version of an experiment, or None.
+
+    Args:
+        connection: in a transaction.
+        name: its name.
+        id_experiment: its id.
+        session: the session that stored it.
+    """
+    query = select(experiments.c.id_experiment)
+    if id_experiment is not None:
+        query = query.where(experiments.c.id_experiment == id_experiment)
+    if name is not None:
+        query = query.where(experiments.c.name == name)
+    if session is not None:
+        query = query.where(experiments.c.id_session == session)
+    newest = query.order_by(experiments.c.created_at.desc(), experiments.c.id_experiment.desc()).limit(1)
+    return connection.execute(newest).scalar()
+
+
+def not_found(connection: Connection | None, what: str, name: str) -> NotFoundError:
+    """Make the error for an experiment that is not stored."""
+    known = list_names(connection) if connection is not None else []
+    message = f"{what} is not stored; {near(name, known)}"
+    return NotFoundError(message)
+
+
+def load_experiment(connection: Connection, id_experiment: str) -> StoredExperiment:
+    """Load a version of an experiment with its runs.
+
+    Raises:
+        CorruptDataError: what is stored of it can't be read.
+    """
+    row = connection.execute(select(experiments).where(experiments.c.id_experiment == id_experiment)).one()
+    load = object_loader(connection)
+    types = _types(row, id_experiment)
+    query = select(runs).where(runs.c.id_experiment == id_experiment).order_by(runs.c.position, runs.c.id_run)
+    return StoredExperiment(
+        uuid.UUID(row.id_experiment),
+        row.name,
+        Bunch(decode_document(row.fields, types.get("fields"), load, "fields")),
+        Bunch(decode_document(row.config, types.get("config"), load, "config")),
+        [StepCode(**code) for code in load_json(row.code, "code")],
+        row.doc,
+        row.nodeid,
+        [_load_run(run, load) for run in connection.execute(query)],
+    )
+
+
+def object_loader(connection: Connection) -> Callable[[str], Stored]:
+    """Return what reads an object by its digest."""
+
+    def load(digest: str) -> Stored:
+        row = connection.execute(select(objects.c.kind, objects.c.data).where(objects.c.digest == digest)).first()
+        if row is None:
+            message = f"object {digest} is missing in the database"
+            raise LookupError(message)
+        return Stored(row.kind, bytes(row.data))
+
+    return load
+
+
+def _load_run(row: Row[Any], load: Callable[[str], Stored]) -> Run:
+    types = _types(row, row.id_run)
+    run = Run(
+        FrozenBunch(decode_document(row.params, types.get("params"), load, f"run {row.id_run}: params")),
+        fields=decode_document(row.fields, types.get("fields"), load, f"run {row.id_run}: fields"),
+        seed=row.seed,
+        id_run=uuid.UUID(row.id_run),
+    )
+    if row.outcome is not None:  # params are for the steps: one that ran has given them back
+        run.params = FrozenBunch()
+    run.outcome = row.outcome
+    run.steps = [StepTime(**step) for step in load_json(row.steps, "steps")]
+    run.error = None if row.error is None else RunError(**load_json(row.error, "error"))
+    run.started_at = None if row.started_at is None else _time(row.started_at)
+    run.duration_s, run.attempts = row.duration_s, row.attempts
+    return run
+
+
+def _types(row: Row[Any], what: str) -> dict[str, Any]:
+    types = {} if row.types is None else load_json(row.types, f"{what}: types")
+    if not isinstance(types, dict):
+        message = f"expected a JSON object, found {type(types).__name__}"
+        raise CorruptDataError(f"{what}: types", message)
+    return types
+
+
+def _time(value: Any) -> datetime.datetime:
+    return value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)

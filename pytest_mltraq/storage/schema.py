@@ -1,0 +1,169 @@
+"""The tables, and how they are created. What each column holds is said in `docs/database.md`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.engine import Connection
+from sqlalchemy.types import UserDefinedType
+
+from pytest_mltraq.errors import SchemaVersionError
+
+SCHEMA_VERSION: Final = 1
+APPLICATION_ID: Final = 0x6D6C7471
+"""`mltq`: marks a SQLite file as ours, in its header."""
+
+SCHEMA_NAME: Final = "mltraq"
+"""The PostgreSQL schema that the tables are in, so that a database can be shared."""
+
+metadata = MetaData()
+
+# Documents are text on SQLite and `json` on PostgreSQL, not `jsonb`, which would lose the order of keys, -0.0 and the
+# difference between 1e300 and an integer. Times are text on SQLite (ISO 8601, UTC) and `timestamptz` on PostgreSQL.
+# Both are written and read as text: what makes and takes them is the codec.
+
+
+class _Plain(UserDefinedType[str]):
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **options: object) -> str:
+        return self.name
+
+
+_Document = _Plain("json").with_variant(Text(), "sqlite")
+_Time = _Plain("timestamp with time zone").with_variant(Text(), "sqlite")
+
+versions = Table(
+    "mltraq_schema",
+    metadata,
+    Column("version", Integer, nullable=False),
+)
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("started_at", _Time, nullable=False, index=True),
+    Column("finished_at", _Time),
+    Column("exit_status", Integer),
+    Column("origin", Text, nullable=False),
+    Column("tags", _Document, nullable=False),
+    Column("commit", Text),
+    Column("branch", Text),
+    Column("dirty", Boolean),
+    Column("ci", _Document),
+    Column("python", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("packages", _Document, nullable=False),
+    Column("command", Text, nullable=False),
+)
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("id_experiment", Text, primary_key=True),
+    Column("id_session", Text, ForeignKey("sessions.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("nodeid", Text),
+    Column("doc", Text),
+    Column("fields", _Document, nullable=False),
+    Column("config", _Document, nullable=False),
+    Column("types", _Document),
+    Column("code", _Document, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Index("ix_experiments_name", "name", "created_at"),
+)
+runs = Table(
+    "runs",
+    metadata,
+    Column("id_experiment", Text, ForeignKey("experiments.id_experiment"), nullable=False),
+    Column("id_run", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("nodeid", Text),
+    Column("outcome", Text),
+    Column("seed", BigInteger, nullable=False),
+    Column("params", _Document, nullable=False),
+    Column("fields", _Document, nullable=False),
+    Column("types", _Document),
+    Column("steps", _Document, nullable=False),
+    Column("error", _Document),
+    Column("started_at", _Time),
+    Column("duration_s", Double),
+    Column("worker", Text),
+    Column("attempts", Integer, nullable=False),
+    PrimaryKeyConstraint("id_experiment", "id_run"),
+)
+objects = Table(
+    "objects",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+views = Table(
+    "views",
+    metadata,
+    Column("experiment", Text, primary_key=True),
+    Column("view", Text, nullable=False, unique=True),
+    Column("columns", _Document, nullable=False),
+)
+
+
+def read_version(connection: Connection) -> int | None:
+    """Return the schema version of the database; None where it has no tables of ours."""
+    schema = SCHEMA_NAME if connection.dialect.name == "postgresql" else None
+    if not inspect(connection).has_table(versions.name, schema=schema):
+        return None
+    return connection.execute(select(versions.c.version)).scalar_one()
+
+
+def create(connection: Connection) -> None:
+    """Create the tables where they are missing, in the transaction of the connection.
+
+    Processes that create one database at the same moment wait for each other: SQLite by the immediate transaction,
+    PostgreSQL by an advisory lock.
+
+    Raises:
+        SchemaVersionError: the tables are those of a newer version.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})"))
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}"))
+    found = read_version(connection)
+    if found is not None:
+        check_version(connection, found)
+        return
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(versions.insert().values(version=SCHEMA_VERSION))
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def check_version(connection: Connection, found: int) -> None:
+    """Refuse tables of a newer version.
+
+    Raises:
+        SchemaVersionError: they are.
+    """
+    if found > SCHEMA_VERSION:
+        raise SchemaVersionError(connection.engine.url.render_as_string(hide_password=True), found, SCHEMA_VERSION)

@@ -1,0 +1,193 @@
+"""A view for each experiment: one row per run of all its versions, one column per param and scalar field.
+
+A view is defined anew only when a run has a param or field that its experiment never had, or one of another kind. What a
+view has is kept in the table `views`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
+
+from pytest_mltraq.codec import dump_json, load_json
+from pytest_mltraq.codec.document import Columns
+from pytest_mltraq.storage.schema import APPLICATION_ID, views
+
+MAX_NAME: Final = 63
+"""PostgreSQL cuts longer names without a word."""
+
+MAX_COLUMNS: Final = 1500
+"""PostgreSQL allows 1,600 columns, SQLite 2,000. The documents have the others."""
+
+_OWN: Final = {
+    "id_run": "r.id_run",
+    "id_experiment": "r.id_experiment",
+    "id_session": "e.id_session",
+    "started_at": "r.started_at",
+    "commit": 's."commit"',
+    "branch": "s.branch",
+    "outcome": "r.outcome",
+}
+_CASTS: Final = {"integer": "bigint", "number": "double precision", "boolean": "boolean"}
+_UNREACHABLE: Final = re.compile(r"[\"\\\x00-\x1f\x7f]")
+"""Characters in a key that SQLite's paths can't have."""
+
+
+class View:
+    """The view of an experiment, as far as this process knows it.
+
+    Args:
+        experiment: the experiment's name.
+    """
+
+    def __init__(self, experiment: str) -> None:
+        self.experiment = experiment
+        self._name: str | None = None
+        self._kinds: dict[tuple[str, str], str] = {}
+        self._known: set[tuple[Columns, Columns]] = set()
+
+    def extend(self, connection: Connection, columns: Iterable[tuple[Columns, Columns]]) -> None:
+        """Define the view anew where runs have params or fields that it hasn't.
+
+        Args:
+            connection: in a transaction that writes.
+            columns: the scalar params and fields of runs.
+        """
+        missing = set(columns) - self._known
+        if self._name is not None and not missing:
+            return
+        if connection.dialect.name == "postgresql":  # SQLite's transaction is alone already
+            connection.execute(select(func.pg_advisory_xact_lock(APPLICATION_ID)))
+        if self._read(connection) | self._note(missing):
+            self._define(connection)
+        self._known |= missing
+
+    def _read(self, connection: Connection) -> bool:
+        """Read what the view has; another process may have defined it anew. Returns whether there is none yet."""
+        row = connection.execute(
+            select(views.c.view, views.c.columns).where(views.c.experiment == self.experiment)
+        ).first()
+        self._kinds = {}
+        if row is None:
+            self._name = None
+            return True
+        self._name = row.view
+        self._kinds = {(source, key): kind for source, key, kind in load_json(row.columns, "views.columns")}
+        return False
+
+    def _note(self, columns: Iterable[tuple[Columns, Columns]]) -> bool:
+        """Add columns; returns whether that changes the view."""
+        before = dict(self._kinds)
+        for both in columns:
+            for source, groups in zip(("params", "fields"), both, strict=True):
+                for kind, names in groups:
+                    for name in names:
+                        self._kinds[source, name] = _merge(self._kinds.get((source, name), "null"), kind)
+        return self._kinds != before
+
+    def _define(self, connection: Connection) -> None:
+        stored = dump_json([[source, key, kind] for (source, key), kind in self._kinds.items()])
+        if self._name is None:
+            self._name = _free_name(connection, self.experiment)
+            connection.execute(views.insert().values(experiment=self.experiment, view=self._name, columns=stored))
+        else:
+            connection.execute(views.update().where(views.c.experiment == self.experiment).values(columns=stored))
+        name = quoted(connection, self._name)
+        reads = [f"{expression} AS {quoted(connection, column)}" for column, expression in _OWN.items()]
+        reads += [
+            f"{_value(connection, *key)} AS {quoted(connection, column)}" for column, key in self._names().items()
+        ]
+        run(connection, f"DROP VIEW IF EXISTS {name}")
+        run(
+            connection,
+            f"CREATE VIEW {name} AS SELECT {', '.join(reads)} FROM runs r "
+            f"JOIN experiments e ON e.id_experiment = r.id_experiment JOIN sessions s ON s.id = e.id_session "
+            f"WHERE e.name = {literal(self.experiment)}",
+        )
+
+    def _names(self) -> dict[str, tuple[str, str, str]]:
+        """Name the columns: a field wins over a param of the same name; databases don't tell `Acc` from `acc`."""
+        taken = set(_OWN)
+        named: dict[tuple[str, str], str] = {}
+        fields_first = sorted(self._kinds, key=lambda column: column[0])
+        for source, key in fields_first:
+            if len(named) + len(_OWN) >= MAX_COLUMNS or not key or _UNREACHABLE.search(key):
+                continue
+            name = next(name for name in _candidates(source, key) if name.lower() not in taken)
+            taken.add(name.lower())
+            named[source, key] = name
+        return {named[column]: (*column, kind) for column, kind in self._kinds.items() if column in named}
+
+
+def _candidates(source: str, key: str) -> Iterable[str]:
+    yield cut_name(key)
+    prefixed = f"{source.removesuffix('s')}_{key}"
+    yield cut_name(prefixed)
+    number = 2
+    while True:
+        yield cut_name(f"{prefixed}_{number}")
+        number += 1
+
+
+def _merge(known: str, kind: str) -> str:
+    """Return the kind of a column that has values of both."""
+    if kind in (known, "null"):
+        return known
+    if known == "null":
+        return kind
+    return "number" if {known, kind} == {"integer", "number"} else "text"
+
+
+def _value(connection: Connection, source: str, key: str, kind: str) -> str:
+    if connection.dialect.name == "sqlite":
+        path = literal(f'$."{key}"')
+        return f"json_extract(r.{source}, {path})"
+    value = f"(r.{source} ->> {literal(key)})"
+    return f"{value}::{_CASTS[kind]}" if kind in _CASTS else value
+
+
+def _free_name(connection: Connection, experiment: str) -> str:
+    """Find a name for a new view; experiments whose names differ never share one."""
+    plain = "experiment_" + re.sub(r"\W+", "_", experiment).strip("_").lower()
+    taken = connection.execute(select(views.c.view).where(views.c.view == cut_name(plain))).first()
+    return cut_name(f"{plain}_{_digest(experiment)}" if taken else plain)
+
+
+def cut_name(name: str) -> str:
+    """Cut a name to what every database takes, keeping it unique by a digest of the whole."""
+    if len(name.encode()) <= MAX_NAME:
+        return name
+    digest = _digest(name)
+    return name.encode()[: MAX_NAME - len(digest) - 1].decode("utf-8", "ignore") + "_" + digest
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def drop_view(connection: Connection, experiment: str) -> None:
+    """Remove the view of an experiment of which nothing is stored any more."""
+    row = connection.execute(select(views.c.view).where(views.c.experiment == experiment)).first()
+    if row is not None:
+        run(connection, f"DROP VIEW IF EXISTS {quoted(connection, row.view)}")
+        connection.execute(views.delete().where(views.c.experiment == experiment))
+
+
+def literal(text: str) -> str:
+    """Write a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(connection: Connection, name: str) -> str:
+    """Quote a name for SQL."""
+    return connection.dialect.identifier_preparer.quote_identifier(name)
+
+
+def run(connection: Connection, statement: str) -> None:
+    """Run a statement that has no parameters; psycopg takes a lone percent sign for one."""
+    connection.exec_driver_sql(statement if connection.dialect.paramstyle == "qmark" else statement.replace("%", "%%"))

