@@ -46,16 +46,16 @@ class Bunch(dict[Any, Any]):
         except KeyError:
             raise AttributeError(name) from None
 
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> Self:
         Bunch.update(self, other)
         return self
 
-    def __or__(self, other: Any) -> Self:  # type: ignore[override]
+    def __or__(self, other: Any) -> Self:
         if not isinstance(other, Mapping):
             return NotImplemented
         return type(self)({**dict(self), **dict(other)})
 
-    def __ror__(self, other: Any) -> Self:  # type: ignore[override]
+    def __ror__(self, other: Any) -> Self:
         if not isinstance(other, Mapping):
             return NotImplemented
         return type(self)({**dict(other), **dict(self)})
@@ -110,4 +110,4 @@ class FrozenBunch(Bunch):
         raise ReadOnlyError(message)
 
     __setitem__ = __setattr__ = __delitem__ = __delattr__ = _refuse
-    __ior__ = update = setdefault = pop = popitem = clear = _refuse  # type: ignore[assignment]
+    __ior__ = update = setdefault = pop = popitem = clear = _refuse

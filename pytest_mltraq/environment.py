@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import contextlib
 import os
 import platform
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -100,6 +101,7 @@ PROVIDERS: Final = (
     ),
 )
 
+_DIST_INFO: Final = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info")
 _PULL_REQUEST: Final = re.compile(r"(?:^|/)(\d+)(?:/merge|/head)?$")
 _SECRET_NAME: Final = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
 _URL_PASSWORD: Final = re.compile(r"(\w[\w+.-]*://[^\s/:@]*):[^\s/@]+@")
@@ -114,20 +116,33 @@ def capture(folder: Path, arguments: Sequence[str], variables: Mapping[str, str]
         variables: environment variables; only the documented ones of CI providers are read.
     """
     provider = next((known for known in PROVIDERS if variables.get(known.marker)), None)
-    packages = {
-        distribution.name: distribution.version
-        for distribution in importlib.metadata.distributions()
-        if distribution.name  # a damaged installation has none
-    }
     return Environment(
         _with_ci(git_revision(folder), provider, variables),
         None if provider is None else _ci(provider, variables),
         platform.python_version(),
         platform.platform(),
         platform.node(),
-        dict(sorted(packages.items())),
+        installed_packages(sys.path),
         without_secrets(arguments),
     )
+
+
+def installed_packages(folders: Iterable[str]) -> dict[str, str]:
+    """Return the installed distributions and their versions, by name.
+
+    They are read off the names of their `.dist-info` folders (Binary distribution format, "The .dist-info directory"):
+    `importlib.metadata` parses every METADATA file, which takes a hundred times as long.
+
+    Args:
+        folders: where packages are imported from, such as `sys.path`; earlier ones hide later ones.
+    """
+    found: dict[str, str] = {}
+    for folder in folders:
+        with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+            for entry in entries:
+                if match := _DIST_INFO.fullmatch(entry.name):
+                    found.setdefault(match["name"].replace("_", "-").lower(), match["version"])
+    return dict(sorted(found.items()))
 
 
 def git_revision(folder: Path) -> Revision:
@@ -137,7 +152,7 @@ def git_revision(folder: Path) -> Revision:
     """
     command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     try:
-        answer = subprocess.run(
+        answer = subprocess.run(  # noqa: S603 - a fixed command
             command,
             cwd=folder,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pytest_mltraq.errors import StepError
@@ -94,7 +95,7 @@ def _spread(
     import joblib
 
     parallel = joblib.Parallel(n_jobs=n_jobs, backend=backend, return_as="generator")
-    folder = os.getcwd()
+    folder = str(Path.cwd())
     for run, error in parallel(joblib.delayed(_execute_elsewhere)(*task, folder) for task in tasks):
         if error is not None:
             error.__cause__ = vars(error).pop("user_error", None)

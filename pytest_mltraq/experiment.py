@@ -91,7 +91,7 @@ class Runs(dict[uuid.UUID, Run]):
     def __or__(self, other: Any) -> Runs:  # type: ignore[override]
         return Runs([*self.values(), *Runs(other).values()])
 
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override]
         self.add(other)
         return self
 
@@ -121,6 +121,9 @@ class Experiment:
         fields: Mapping[str, Any] | None = None,
         id_experiment: uuid.UUID | None = None,
     ) -> None:
+        if name is not None and (type(name) is not str or not name or "\0" in name):
+            message = f"expected the experiment's name as text, found {name!r}"
+            raise ConfigurationError(message)
         self.session = session
         self.id_experiment = new_id() if id_experiment is None else id_experiment
         self.name = short_name(self.id_experiment) if name is None else name

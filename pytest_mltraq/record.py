@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_mltraq.bunch import FrozenBunch
-from pytest_mltraq.codec import Encoded, Objects, Stored, dump_json, encode_document
+from pytest_mltraq.codec import Encoded, Objects, dump_json, encode_document
 from pytest_mltraq.codec.document import Columns
 from pytest_mltraq.environment import Environment
 from pytest_mltraq.errors import UnsupportedTypeError
@@ -223,7 +223,8 @@ def now() -> str:
 
 def to_text(time: datetime.datetime) -> str:
     """Write a time as it is stored: ISO 8601, UTC, microseconds, of the same length always, so that text sorts as time."""
-    return time.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds") + "+00:00"
+    utc = time if time.tzinfo is datetime.UTC else time.astimezone(datetime.UTC)
+    return utc.isoformat(sep=" ", timespec="microseconds")
 
 
 def _types(**encoded: Encoded) -> str | None:
@@ -232,7 +233,7 @@ def _types(**encoded: Encoded) -> str | None:
 
 
 def _wire(objects: Objects) -> dict[str, tuple[str, bytes]]:
-    return {digest: tuple(stored) for digest, stored in objects.items()}
+    return {digest: (stored.kind, stored.data) for digest, stored in objects.items()}
 
 
 def _relative(step: StepCode, root: Path) -> StepCode:
@@ -249,18 +250,3 @@ def _readable(values: Mapping[str, Any]) -> dict[str, Any]:
         name: value.encode("utf-8", "replace").decode().replace("\0", "�") if isinstance(value, str) else value
         for name, value in values.items()
     }
-
-
-__all__ = [
-    "ExperimentRecord",
-    "RunRecord",
-    "SessionRecord",
-    "Stored",
-    "encode_params",
-    "now",
-    "raise_refused",
-    "record_experiment",
-    "record_run",
-    "record_session",
-    "to_text",
-]

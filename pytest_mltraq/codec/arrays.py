@@ -23,13 +23,16 @@ import numpy as np
 if TYPE_CHECKING:
     from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
 
+_JSON_FLOATS: Final = frozenset(map(np.dtype, ("<f2", "<f4", "<f8", ">f2", ">f4", ">f8")))
+"""Floats that Python's float, and so JSON, holds exactly."""
+
 _READABLE: Final = frozenset("MmSU")
 """Kinds of dtype whose values a reader of the document can use as text."""
 
 
 def _encode_scalar(encoder: Encoder, value: np.generic, path: str) -> Pair:
     kind = value.dtype.kind
-    if kind in "biu" or (kind == "f" and value.dtype.itemsize <= 8 and np.isfinite(value)):
+    if kind in "biu" or (kind == "f" and value.dtype in _JSON_FLOATS and np.isfinite(value)):
         return value.item(), ["numpy.scalar", value.dtype.str]
     text = encoder.encode(str(value), path)[0] if kind in _READABLE else None
     return text, ["numpy.scalar", value.dtype.str, value.tobytes().hex()]
@@ -46,8 +49,10 @@ def _decode_scalar(decoder: Decoder, plain: Any, arguments: list[Any], path: str
 
 
 def _encode_record(encoder: Encoder, value: np.void, path: str) -> Pair:
-    _, (_, name) = _encode_array(encoder, np.asarray(value), path)
-    return None, ["numpy.void", name]
+    array = np.asarray(value)
+    if array.dtype.hasobject:
+        raise encoder.unsupported(value, path)
+    return None, ["numpy.void", encoder.add("npy", lambda: to_npy(array))]
 
 
 def _encode_array(encoder: Encoder, value: np.ndarray[Any, Any], path: str) -> Pair:

@@ -13,16 +13,18 @@ import pyarrow as pa
 from pytest_mltraq.errors import UnsupportedTypeError
 
 if TYPE_CHECKING:
-    from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
+    from pytest_mltraq.codec.document import Encoder, Pair, Restorer, Writer
 
 EXTENSION_KEY: Final = b"ARROW:extension:name"
 
 
 def _encode_table(encoder: Encoder, value: pa.Table, path: str) -> Pair:
     for field in _fields(value.schema):
-        if isinstance(field.type, pa.BaseExtensionType):
-            message = f"Arrow extension types can't be stored, found {field.type}: store its storage array"
-            raise UnsupportedTypeError(f"{path}[{field.name!r}]", message)
+        if _is_extension(field):
+            message = (
+                f"Arrow extension types can't be stored, found {field.type} in {field.name!r}: store its storage array"
+            )
+            raise UnsupportedTypeError(path, message)
     return None, ["pyarrow.table", encoder.add("arrow", lambda: to_ipc(value))]
 
 
@@ -46,15 +48,16 @@ def from_ipc(data: bytes) -> pa.Table:
         ValueError: the data is damaged, or has an extension type.
     """
     with pa.ipc.open_stream(data) as reader:
-        if any(
-            EXTENSION_KEY in (field.metadata or {}) or isinstance(field.type, pa.BaseExtensionType)
-            for field in _fields(reader.schema)
-        ):
+        if any(map(_is_extension, _fields(reader.schema))):
             message = "Arrow extension types are never read"
             raise ValueError(message)
-        table = reader.read_all()
+        table: pa.Table = reader.read_all()
     table.validate(full=True)
     return table
+
+
+def _is_extension(field: pa.Field) -> bool:
+    return EXTENSION_KEY in (field.metadata or {}) or isinstance(field.type, pa.BaseExtensionType)
 
 
 def _fields(owner: Any) -> Iterator[pa.Field]:

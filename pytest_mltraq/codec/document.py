@@ -127,31 +127,34 @@ def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | No
         path: what the values are, for errors, such as `fields`.
         objects: takes the objects that the values refer to; None only checks whether the values can be stored.
     """
-    quick = _encode_exact(values)
+    # A field may be called `items`, which would hide the method of that name.
+    items = values if isinstance(values, dict) else dict(values)
+    quick = _encode_exact(items)
     if quick is not None:
         return quick
     encoder = Encoder(_Digests(objects).add, describe=isinstance(values, FrozenBunch))
     plain: dict[str, Plain] = {}
     types: dict[str, Any] = {}
     refused = []
-    for name, value in dict.items(values) if isinstance(values, dict) else values.items():
+    for name, value in dict.items(items):
+        if type(name) is not str or odd_text(name):
+            message = f"a name is text without NUL and lone surrogates, found {name!r}"
+            refused.append(UnsupportedTypeError(path, message))
+            continue
         try:
-            if type(name) is not str or odd_text(name):
-                message = f"a field's name is text without NUL and lone surrogates, found {name!r}"
-                raise UnsupportedTypeError(path, message)
-            plain[name], entry = encoder.encode(value, f"{path}.{name}")
+            item, entry = encoder.encode(value, f"{path}.{name}")
         except UnsupportedTypeError as error:
             refused.append(error)
-            plain.pop(name, None)
-        else:
-            if entry is not None:
-                types[name] = entry
+            continue
+        plain[name] = item
+        if entry is not None:
+            types[name] = entry
     return Encoded(dump_json(plain), types or None, _columns(plain, types), tuple(refused))
 
 
-def _encode_exact(values: Mapping[str, Any]) -> Encoded | None:
+def _encode_exact(values: dict[str, Any]) -> Encoded | None:
     """Encode values that JSON says exactly, and all at once; None where one of them is another."""
-    items = dict.values(values) if isinstance(values, dict) else values.values()
+    items = dict.values(values)
     kinds = set(map(type, items))
     if not kinds <= _EXACT or not _finite(items, kinds):
         return None
@@ -159,8 +162,7 @@ def _encode_exact(values: Mapping[str, Any]) -> Encoded | None:
     if not _plain_names(names) or (str in kinds and any(type(item) is str and "\0" in item for item in items)):
         return None
     try:
-        # PASSTHROUGH_SUBCLASS is not needed: the types are exact. A dict is needed: other mappings are refused.
-        document = orjson.dumps(values if isinstance(values, dict) else dict(values)).decode()
+        document = orjson.dumps(values).decode()
     except TypeError:  # an integer beyond 64 bits or a lone surrogate
         return None
     columns: Columns
@@ -528,26 +530,35 @@ _RESTORERS: Final[dict[str, Restorer]] = {
 }
 
 
-def _family(name: str) -> tuple[Mapping[type, Writer], Mapping[str, Restorer]]:
-    """Return the writers and restorers of a family; the libraries they need are imported when a value needs them."""
-    match name:
-        case "numpy":
-            from pytest_mltraq.codec import arrays as family
-        case "pandas":
-            from pytest_mltraq.codec import tables as family
-        case "pyarrow":
-            from pytest_mltraq.codec import arrow as family
-        case "pytest_mltraq":
-            from pytest_mltraq.codec import sequences as family
-        case _:
-            from pytest_mltraq.codec import scalars as family
-    return family.WRITERS, family.RESTORERS
+def _family(name: str) -> Any:
+    """Return the module of a family; the library that it needs is imported when a value needs it."""
+    if name == "numpy":
+        from pytest_mltraq.codec import arrays
+
+        return arrays
+    if name == "pandas":
+        from pytest_mltraq.codec import tables
+
+        return tables
+    if name == "pyarrow":
+        from pytest_mltraq.codec import arrow
+
+        return arrow
+    if name == "pytest_mltraq":
+        from pytest_mltraq.codec import sequences
+
+        return sequences
+    from pytest_mltraq.codec import scalars
+
+    return scalars
 
 
 def _family_writer(kind: type) -> Writer | None:
-    return _family(kind.__module__.partition(".")[0])[0].get(kind)
+    writers: Mapping[type, Writer] = _family(kind.__module__.partition(".")[0]).WRITERS
+    return writers.get(kind)
 
 
 def _family_restorer(name: str) -> Restorer | None:
     family, dot, _ = name.partition(".")
-    return _family(family if dot else "")[1].get(name)
+    restorers: Mapping[str, Restorer] = _family(family if dot else "").RESTORERS
+    return restorers.get(name)

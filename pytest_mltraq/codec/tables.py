@@ -17,6 +17,7 @@ A column of objects is kept as the list of its values, each of which must be a s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
@@ -65,8 +66,8 @@ def _labels(value: pd.DataFrame | pd.Series) -> Parts:
 
 def _relabel(value: Table, parts: Parts) -> Table:
     value.attrs = parts["attrs"]
-    if not parts["duplicate_labels"]:
-        value.flags.allows_duplicate_labels = False
+    flags: Any = value.flags
+    flags.allows_duplicate_labels = parts["duplicate_labels"]
     return value
 
 
@@ -94,9 +95,9 @@ def _decode_index(decoder: Decoder, plain: Any, arguments: list[Any], path: str)
     if "levels" in parts:
         return pd.MultiIndex(**parts)
     data = _put_together(parts["data"])
-    index = pd.Index(data, name=parts["name"], dtype=data.dtype)
+    index: pd.Index = pd.Index(data, name=parts["name"], dtype=data.dtype)
     if parts["freq"] is not None and isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
-        index.freq = parts["freq"]
+        index.freq = parts["freq"]  # type: ignore[misc]
     return index
 
 
@@ -149,34 +150,46 @@ def _take_apart(array: Any, path: str) -> Parts:
 
 
 def _put_together(parts: Parts) -> Any:
-    match parts:
-        case {"kind": "numpy", "values": values}:
-            return values
-        case {"kind": "object", "values": values}:
-            array = np.empty(len(values), dtype=object)
-            for at, value in enumerate(values):
-                array[at] = value
-            return array
-        case {"kind": "zoned", "values": values, "zone": zone}:
-            return pd.DatetimeIndex(values).tz_localize("UTC").tz_convert(_decode_zone(zone)).array
-        case {"kind": "category", "codes": codes, "categories": categories, "ordered": ordered}:
-            return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories, ordered))
-        case {"kind": "string", "values": values, "storage": storage, "nan": nan}:
-            return pd.array(values, dtype=pd.StringDtype(storage, **({"na_value": np.nan} if nan else {})))
-        case {"kind": "period", "values": values, "freq": freq}:
-            return pd.arrays.PeriodArray(values, dtype=pd.PeriodDtype(freq))
-        case {"kind": "interval", "left": left, "right": right, "closed": closed}:
-            return pd.arrays.IntervalArray.from_arrays(left, right, closed)
-        case {"kind": "arrow", "values": values}:
-            return pd.arrays.ArrowExtensionArray(values.column(0))
-        case {"kind": str(kind), "values": values, "mask": mask}:
-            return _MASKED[kind](values, mask)
-    message = f"no array is made of {sorted(parts)}"
-    raise ValueError(message)
+    """Make the array of what `_take_apart` made of it."""
+    kind = parts.pop("kind")
+    return _BUILDERS[kind](**parts)
+
+
+def _build_object(values: list[Any]) -> Any:
+    array = np.empty(len(values), dtype=object)
+    for at, value in enumerate(values):  # at once, NumPy would make rows of lists among the values
+        array[at] = value
+    return array
+
+
+def _build_zoned(values: Any, zone: Any) -> Any:
+    return pd.DatetimeIndex(values).tz_localize("UTC").tz_convert(_decode_zone(zone)).array
+
+
+def _build_category(codes: Any, categories: pd.Index, *, ordered: bool) -> Any:
+    return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories, ordered))
+
+
+def _build_string(values: list[Any], storage: Any, *, nan: bool) -> Any:
+    missing: Any = {"na_value": np.nan} if nan else {}  # pandas 2.2 has no such argument
+    return pd.array(values, dtype=pd.StringDtype(storage, **missing))
 
 
 _MASKED: Final = {
     kind.__name__: kind for kind in (pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray)
+}
+
+
+_BUILDERS: Final[dict[str, Callable[..., Any]]] = {
+    "numpy": lambda values: values,
+    "object": _build_object,
+    "zoned": _build_zoned,
+    "category": _build_category,
+    "string": _build_string,
+    "period": lambda values, freq: pd.arrays.PeriodArray(values, dtype=pd.PeriodDtype(freq)),
+    "interval": pd.arrays.IntervalArray.from_arrays,
+    "arrow": lambda values: pd.arrays.ArrowExtensionArray(values.column(0)),
+    **_MASKED,
 }
 
 
@@ -220,7 +233,8 @@ def _encode_interval(encoder: Encoder, value: pd.Interval, path: str) -> Pair:
 
 def _decode_interval(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.Interval:
     ends, entry, closed = arguments
-    return pd.Interval(*decoder.decode(ends, entry, path), closed=closed)
+    left, right = decoder.decode(ends, entry, path)
+    return pd.Interval(left, right, closed=closed)
 
 
 _INDEXES: Final = (

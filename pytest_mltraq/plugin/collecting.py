@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from pytest_mltraq.bunch import FrozenBunch
-from pytest_mltraq.codec import describe_code
+from pytest_mltraq.codec import describe_code, encode_document
 from pytest_mltraq.errors import GridError
 from pytest_mltraq.grid import Params, expand_grids, multiply
 from pytest_mltraq.plugin.declaration import (
     ABSENT,
-    TRACKED,
+    DECLARATION,
     CurrentExperiment,
     Declaration,
-    Tracked,
     declare_test,
     find_chain,
     item_params,
@@ -50,14 +50,14 @@ class Collecting:
         self._running = running
         self._declared: dict[tuple[str, str], Declaration] = {}
         self._places: dict[str, str] = {}
-        self._items = 0
+        self._mark = pytest.mark.experiment
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> pytest.Collector | None:
         """Have pytest collect experiment classes and functions."""
         if inspect.isclass(obj):
             if self._is_experiment_class(collector, name, obj):
-                return pytest.Class.from_parent(collector, name=name, obj=obj)  # type: ignore[no-any-return]
+                return pytest.Class.from_parent(collector, name=name, obj=obj)
             return None
         function = obj.__func__ if isinstance(obj, staticmethod) else obj
         if inspect.isfunction(function) and self._is_experiment(collector, name, function):
@@ -65,8 +65,11 @@ class Collecting:
         return None
 
     def _is_experiment_class(self, collector: pytest.Collector, name: str, obj: type) -> bool:
-        defined_here = obj.__module__ == getattr(getattr(collector, "module", None), "__name__", None)
-        return defined_here and matches(name, self._settings.classes) and getattr(obj, "__test__", True) is not False
+        return (
+            _defined_in(collector, obj)
+            and matches(name, self._settings.classes)
+            and getattr(obj, "__test__", True) is not False
+        )
 
     def _is_experiment(self, collector: pytest.Collector, name: str, function: Any) -> bool:
         if function.__dict__.get("__test__") is False:
@@ -77,7 +80,7 @@ class Collecting:
             return False
         if isinstance(collector, pytest.Class):
             return matches(collector.name, self._settings.classes)
-        return function.__module__ == getattr(getattr(collector, "module", None), "__name__", None)
+        return _defined_in(collector, function)
 
     def _declare(self, collector: pytest.Collector, name: str, function: Any) -> None:
         chain = find_chain(collector, function)
@@ -113,6 +116,10 @@ class Collecting:
             )
             raise collector.CollectError(message)
         config = FrozenBunch({**config, **self._settings.config})
+        for values, what in ((config, "config"), (FrozenBunch(given), "fields")):
+            for error in encode_document(values, what, None).refused:
+                message = f"{place(function)}: the marker experiment: {error}"
+                raise collector.CollectError(message)
         return CurrentExperiment(experiment_name, config, FrozenBunch(given), inspect.getdoc(function), here)
 
     def _axes(self, collector: pytest.Collector, function: Any) -> Iterator[str]:
@@ -129,9 +136,10 @@ class Collecting:
             return
         combinations = _params(metafunc.function, definition.parent)
         axes = list(dict.fromkeys(itertools.chain.from_iterable(combinations)))
-        short = {axis: _Short(axis, combinations) for axis in axes}
-        rows = [_row(axes, params, short) for params in combinations]
-        metafunc.parametrize(axes, rows)
+        short = {axis: _Short(axis) for axis in axes}
+        rows = [_row(axes, params) for params in combinations]
+        ids = ["-".join(short[axis](params[axis]) for axis in axes if axis in params) for params in combinations]
+        metafunc.parametrize(axes, rows, ids=ids)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Say which items are runs, and with which params."""
@@ -145,27 +153,30 @@ class Collecting:
             declaration = self._declared[key] = declare_test(item)
             self._places.setdefault(declaration.experiment.name, declaration.experiment.nodeid)
         params = item_params(item)
-        item.stash[TRACKED] = Tracked(declaration, params, next(declaration.positions))
+        item.stash[DECLARATION] = declaration
+        declaration.positions[item.nodeid] = len(declaration.positions)
         selectable = {name: value for name, value in params.items() if type(value) in (str, int, bool, type(None))}
-        item.add_marker(pytest.mark.experiment(**selectable))
-        self._items += 1
+        item.add_marker(self._mark.with_args(**selectable))
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> str | list[str]:
         """Say how many runs of which experiments there are."""
-        found: dict[str, list[Tracked]] = {}
-        for item in items:
-            if (tracked := item.stash.get(TRACKED, None)) is not None:
-                found.setdefault(tracked.declaration.experiment.name, []).append(tracked)
-        if not found:
+        declared = [item.stash[DECLARATION] for item in items if DECLARATION in item.stash]
+        if not declared:
             return []
-        runs = sum(map(len, found.values()))
-        lines = [f"mltraq: {_count(runs, 'run')} of {_count(len(found), 'experiment')}"]
+        runs = Counter(declaration.experiment.name for declaration in declared)
+        lines = [f"mltraq: {_count(len(declared), 'run')} of {_count(len(runs), 'experiment')}"]
         if self._config.option.collectonly:
-            for name, of_name in found.items():
-                declaration = of_name[0].declaration
+            for declaration in {declaration.experiment.name: declaration for declaration in declared}.values():
+                name = declaration.experiment.name
                 steps = " > ".join(link.name for link in (*declaration.chain, declaration.body))
-                lines.append(f"  {name}: {_count(len(of_name), 'run')}, {steps}")
+                lines.append(f"  {name}: {_count(runs[name], 'run')}, {steps}")
         return lines
+
+
+def _defined_in(collector: pytest.Collector, obj: Any) -> bool:
+    """Whether an object was defined in the collector's module, not imported there."""
+    module = collector.getparent(pytest.Module)
+    return module is not None and bool(obj.__module__ == module.obj.__name__)
 
 
 def _params(function: Any, collector: Any) -> list[Params]:
@@ -187,7 +198,7 @@ def _params(function: Any, collector: Any) -> list[Params]:
             message = f"{place(function)}: the marker runs: {error}"
             raise collector.CollectError(message) from None
     for axis in itertools.chain.from_iterable(combinations):
-        if not isinstance(axis, str) or axis in RESERVED_AXES:
+        if type(axis) is not str or axis in RESERVED_AXES:
             message = f"{place(function)}: the marker runs: an axis can't be called {axis!r}"
             raise collector.CollectError(message)
     return combinations
@@ -196,19 +207,14 @@ def _params(function: Any, collector: Any) -> list[Params]:
 class _Short:
     """Ids of the values of an axis: a short literal where there is one, else the value's index on the axis."""
 
-    def __init__(self, axis: str, combinations: Iterable[Params]) -> None:
+    def __init__(self, axis: str) -> None:
         self._axis = axis
-        self._others: list[Any] = []
-        for params in combinations:
-            value = params.get(axis, ABSENT)
-            if value is not ABSENT and not any(value is other for other in self._others):
-                self._others.append(value)
+        self._indexes: dict[int, int] = {}
 
     def __call__(self, value: Any) -> str:
+        index = self._indexes.setdefault(id(value), len(self._indexes))
         text = _literal(value.values[0] if isinstance(value, _Param) else value)
-        if text is None:
-            text = str(next(at for at, other in enumerate(self._others) if other is value))
-        return f"{self._axis}:{text}"
+        return f"{self._axis}:{index if text is None else text}"
 
 
 def _literal(value: Any) -> str | None:
@@ -221,17 +227,14 @@ def _literal(value: Any) -> str | None:
     return describe_code(value)
 
 
-def _row(axes: list[str], params: Params, short: dict[str, _Short]) -> Any:
-    """Make the parameter set of a run; marks of values given as `pytest.param` are its marks."""
-    values, marks = [], []
-    for axis in axes:
-        value = params.get(axis, ABSENT)
-        if isinstance(value, _Param):
-            marks += value.marks
-            value = value.values[0]
-        values.append(value)
-    identity = "-".join(short[axis](params[axis]) for axis in axes if axis in params)
-    return pytest.param(*values, marks=marks, id=identity)
+def _row(axes: list[str], params: Params) -> Any:
+    """Make the values of a run; marks of values that are given as `pytest.param` are its marks."""
+    values = [params.get(axis, ABSENT) for axis in axes]
+    marked = [value for value in values if isinstance(value, _Param)]
+    if not marked:
+        return values
+    plain = [value.values[0] if isinstance(value, _Param) else value for value in values]
+    return pytest.param(*plain, marks=[mark for value in marked for mark in value.marks])
 
 
 def _count(number: int, noun: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_mltraq.bunch import FrozenBunch
+from pytest_mltraq.codec import Encoded, Objects
 from pytest_mltraq.plugin.options import SETTINGS
 from pytest_mltraq.run import Run, derive_seed
 from pytest_mltraq.steps import Step, step_name
@@ -86,14 +87,16 @@ class Declaration:
         chain: its steps.
         body: the experiment function itself, the last link.
         is_test: whether it is a plain test that requests `run`.
-        positions: the places of its items, in the order of collection.
+        positions: the place of each item, by node id, in the order of collection.
+        attempts: how often each item was set up, by node id; a plugin may run an item again.
     """
 
     experiment: CurrentExperiment
     chain: tuple[Link, ...]
     body: Link
     is_test: bool = False
-    positions: Iterator[int] = field(default_factory=lambda: iter(range(2**31)))
+    positions: dict[str, int] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
 
     @property
     def has_async_steps(self) -> bool:
@@ -105,40 +108,46 @@ class Declaration:
         for link in self.chain:
             yield from link.required
 
+    def start(self, item: pytest.Item) -> Run:
+        """Make the run of a new attempt at an item; it begins empty."""
+        experiment = self.experiment
+        params = item_params(item)
+        config = copy.deepcopy(experiment.config) if experiment.config else experiment.config
+        run = Run(params, config=config, seed=derive_seed(experiment.name, params))
+        run.attempts = self.attempts[item.nodeid] = self.attempts.get(item.nodeid, 0) + 1
+        return run
+
     def requested_by(self, name: str) -> Link | None:
         """Return the step that requests a name."""
         return next((link for link in self.chain if name in link.required), None)
 
 
+DECLARATION = pytest.StashKey[Declaration]()
+"""The experiment of an item that is a run."""
+
+
 @dataclass(slots=True)
-class Tracked:
-    """An item that is a run.
+class Attempt:
+    """A run while pytest runs its item.
 
     Attributes:
+        item: the item.
         declaration: its experiment.
-        params: what it was parametrized with.
-        position: its place in the experiment, in the order of collection.
-        attempts: how often it was set up.
-        run: the run of the current attempt.
+        run: the run.
+        params: its params, encoded, and the objects that they refer to.
     """
 
+    item: pytest.Function
     declaration: Declaration
-    params: dict[str, Any]
-    position: int
-    attempts: int = 0
-    run: Run | None = None
+    run: Run
+    params: tuple[Encoded, Objects]
 
-    def start(self) -> Run:
-        """Make the run of a new attempt."""
-        self.attempts += 1
-        experiment = self.declaration.experiment
-        config = FrozenBunch(copy.deepcopy(dict(experiment.config))) if experiment.config else experiment.config
-        self.run = Run(self.params, config=config, seed=derive_seed(experiment.name, self.params))
-        self.run.attempts = self.attempts
-        return self.run
+    def has_foreign_run(self) -> bool:
+        """Whether the item is a test that got the suite's own fixture `run`, of a wider scope, set up earlier."""
+        return self.declaration.is_test and self.item.funcargs.get("run", self.run) is not self.run
 
 
-TRACKED = pytest.StashKey[Tracked]()
+ATTEMPT = pytest.StashKey[Attempt | None]()
 
 
 def make_link(function: Step, method: str | None = None) -> Link:
@@ -212,48 +221,42 @@ def place(obj: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno} {obj.__name__}"
 
 
-def test_name(item: pytest.Item) -> str:
+def name_test(item: pytest.Item) -> str:
     """Return the name of the experiment that a plain test is: its place in the suite, such as `tests.test_model.test_a`."""
     path, *names = item.nodeid.partition("[")[0].split("::")
     return ".".join([path.removesuffix(".py").replace("/", ".").strip("."), *names])
 
 
-test_name.__test__ = False  # type: ignore[attr-defined]
+def declare_test(item: pytest.Item) -> Declaration:
+    """Declare a plain test that requests `run` as an experiment of its own.
 
-
-def declare_test(item: pytest.Function) -> Declaration:
-    """Declare a plain test that requests `run` as an experiment of its own."""
+    Raises:
+        TypeError: the item is no function, such as a doctest.
+    """
+    if not isinstance(item, pytest.Function):
+        message = f"the fixtures run and experiment are for test functions, {item.nodeid} is {type(item).__name__}"
+        raise TypeError(message)
     config = FrozenBunch(item.config.stash[SETTINGS].config)
     doc = inspect.getdoc(item.function)
     nodeid = item.nodeid.partition("[")[0]
-    experiment = CurrentExperiment(test_name(item), config, FrozenBunch(), doc, nodeid)
-    return Declaration(
-        experiment, (), Link(item.originalname, item.function, None, (), (), is_async=False), is_test=True
-    )
+    experiment = CurrentExperiment(name_test(item), config, FrozenBunch(), doc, nodeid)
+    body = Link(item.originalname, item.function, None, (), (), is_async=False)
+    return Declaration(experiment, (), body, is_test=True)
 
 
 def current_run(item: pytest.Item) -> Run:
     """Return the run of an item; asleep, one that nobody stores."""
-    tracked = item.stash.get(TRACKED, None)
-    if tracked is None or tracked.run is None:
-        return Tracked(declare_test(_function_item(item)), item_params(item), 0).start()
-    return tracked.run
+    attempt = item.stash.get(ATTEMPT, None)
+    return declare_test(item).start(item) if attempt is None else attempt.run
 
 
 def current_experiment(item: pytest.Item) -> CurrentExperiment:
     """Return the experiment of an item; a test without `run` is one too, of which nothing is stored."""
-    tracked = item.stash.get(TRACKED, None)
-    return (tracked.declaration if tracked else declare_test(_function_item(item))).experiment
+    declaration = item.stash.get(DECLARATION, None)
+    return (declare_test(item) if declaration is None else declaration).experiment
 
 
 def item_params(item: pytest.Item) -> dict[str, Any]:
     """Return what an item was parametrized with."""
     callspec = getattr(item, "callspec", None)
     return {} if callspec is None else {name: value for name, value in callspec.params.items() if value is not ABSENT}
-
-
-def _function_item(item: pytest.Item) -> pytest.Function:
-    if not isinstance(item, pytest.Function):
-        message = f"the fixtures run and experiment are for test functions, {item.nodeid} is {type(item).__name__}"
-        raise TypeError(message)
-    return item

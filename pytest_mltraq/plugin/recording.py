@@ -11,7 +11,7 @@ import pytest
 from pytest_mltraq import environment
 from pytest_mltraq.errors import StorageError
 from pytest_mltraq.plugin.options import Settings
-from pytest_mltraq.plugin.running import REPORT_KEY
+from pytest_mltraq.plugin.running import REPORT_KEY, Running
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord, record_session
 from pytest_mltraq.report.terminal import Summary
 from pytest_mltraq.run import new_id
@@ -25,12 +25,12 @@ class Recording:
         StorageError: the database can't be used.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, running: Running) -> None:
         self._config = config
+        self._running = running
         self._settings = settings
         self._started_at = datetime.datetime.now(datetime.UTC)
         self._open: dict[str, tuple[str, RunRecord]] = {}
-        self._lost: list[RunRecord] = []
         self._failure: StorageError | None = None
         self._summary = Summary()
         self._live = None
@@ -59,16 +59,18 @@ class Recording:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the record off a report, before other plugins see it."""
         message: dict[str, Any] | None = report.__dict__.pop(REPORT_KEY, None)
-        if message is None:
-            if report.when not in ("setup", "call", "teardown"):  # pytest-xdist's report of a killed worker
-                self._close_run(report.nodeid, "crashed")
-            return
-        if "experiment" in message:
-            self._store_experiment(ExperimentRecord(*message["experiment"]))
+        if message is not None:
+            self._take(report.nodeid, message)
+        elif report.when not in ("setup", "call", "teardown"):  # pytest-xdist's report of a killed worker
+            self._close_run(report.nodeid, "crashed")
+
+    def _take(self, nodeid: str, message: dict[str, Any]) -> None:
+        if "experiment" in message and self._live is not None:
+            self._live.add_experiment(ExperimentRecord(*message["experiment"]))
         if "started" in message:
-            self._open[report.nodeid] = message["name"], RunRecord(*message["started"])
+            self._open[nodeid] = message["name"], RunRecord(*message["started"])
         if "finished" in message:
-            self._open.pop(report.nodeid, None)
+            self._open.pop(nodeid, None)
             self._store_run(message["name"], RunRecord(*message["finished"]))
 
     def _close_run(self, nodeid: str, outcome: str) -> None:
@@ -77,25 +79,16 @@ class Recording:
             name, record = known
             self._store_run(name, record._replace(outcome=outcome))
 
-    def _store_experiment(self, record: ExperimentRecord) -> None:
-        if self._live is not None:
-            try:
-                self._live.add_experiment(record)
-            except StorageError as error:
-                self._failure = error
-
     def _store_run(self, name: str, record: RunRecord) -> None:
         self._summary.add(name, record)
         if self._live is not None:
-            try:
-                self._live.add_run(name, record)
-            except StorageError as error:
-                self._failure = error
-                self._lost.append(record)
+            self._live.add_run(name, record)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Store that the session ended."""
+        if (message := self._running.unfinished()) is not None:
+            self._take("", message)
         for nodeid in list(self._open):
             self._close_run(nodeid, "interrupted")
         if self._live is None:
@@ -104,14 +97,13 @@ class Recording:
             self._live.close(int(exitstatus))
         except StorageError as error:
             self._failure = error
-        if self._failure is not None:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show a table of each experiment, and where the runs are."""
         if self._failure is not None:
             terminalreporter.section("mltraq", red=True)
-            terminalreporter.write_line(f"{len(self._lost)} runs could not be stored: {self._failure}", red=True)
+            terminalreporter.write_line(str(self._failure), red=True)
         if not self._summary:
             return
         terminalreporter.section("mltraq")

@@ -11,14 +11,23 @@ from typing import Any
 import pytest
 
 from pytest_mltraq.codec import Encoded, Objects, encode_document
-from pytest_mltraq.errors import near
-from pytest_mltraq.plugin.declaration import TRACKED, Declaration, Link, Tracked
-from pytest_mltraq.record import encode_params, raise_refused, record_experiment, record_run
-from pytest_mltraq.run import Run, RunError, new_id, seeded
-from pytest_mltraq.steps import StepCode, step_code
+from pytest_mltraq.errors import UnsupportedTypeError, near
+from pytest_mltraq.plugin.declaration import ATTEMPT, DECLARATION, Attempt, Declaration
+from pytest_mltraq.record import (
+    RunRecord,
+    encode_params,
+    raise_refused,
+    record_experiment,
+    record_run,
+)
+from pytest_mltraq.run import Run, RunError, new_id, save_random, seed_random
+from pytest_mltraq.steps import step_code
 
-RUN_FIXTURE_MODULE = "pytest_mltraq.plugin"
-"""Where the fixture `run` is that is ours."""
+OURS = __name__.rpartition(".")[0]
+"""The package that the fixture `run` is in that is ours."""
+
+NO_PARAMS: tuple[Encoded, Objects] = encode_document({}, "params", {}), {}
+"""What stands for params that can't be stored."""
 
 REPORT_KEY = "mltraq"
 """The attribute of a report that carries a record to where it is stored; it holds nothing but builtins."""
@@ -30,75 +39,78 @@ class Running:
     def __init__(self, config: pytest.Config) -> None:
         self._root: Path = config.rootpath
         self._worker: str | None = getattr(config, "workerinput", {}).get("workerid")
-        self._current: pytest.Function | None = None
+        self._current: Attempt | None = None
         self._announced: set[str] = set()
-        self._params: tuple[Encoded, Objects] | None = None
+        self._unseeded: Callable[[], None] | None = None
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Make the run before its fixtures; explain a fixture that a step requests and nobody provides."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Make the run, before its fixtures are set up."""
         __tracebackhide__ = True
-        tracked = item.stash.get(TRACKED, None)
-        if tracked is None or not isinstance(item, pytest.Function):
-            yield
+        declaration = item.stash.get(DECLARATION, None)
+        if declaration is None or not isinstance(item, pytest.Function):
+            self._restore_random()
             return
-        self._current, self._params = item, None
-        self._params = encode_params(tracked.start())
-        try:
-            yield
-        except pytest.FixtureLookupError as error:
-            link = tracked.declaration.requested_by(str(error.argname))
-            if link is None:
-                raise
-            pytest.fail(_unknown(link, str(error.argname), item, tracked), pytrace=False)
-        if not tracked.declaration.is_test:
-            item.funcargs["run"] = tracked.run
-        elif TRACKED in item.stash and item.funcargs["run"] is not tracked.run:
-            self._release(item)  # the suite's fixture has a wider scope, and was set up for an earlier test
+        attempt = Attempt(item, declaration, declaration.start(item), NO_PARAMS)
+        item.stash[ATTEMPT] = self._current = attempt
+        attempt.params = encode_params(attempt.run)
+
+    def _seed_random(self, seed: int) -> None:
+        """Seed the global random numbers for a run; their state before is kept for the next test that is none."""
+        if self._unseeded is None:
+            self._unseeded = save_random()
+        seed_random(seed)
+
+    def _restore_random(self) -> None:
+        if self._unseeded is not None:
+            self._unseeded()
+            self._unseeded = None
+
+    @pytest.fixture
+    def run(self) -> Run:
+        """The current run: what is set in `run.fields` is stored, with `--mltraq-db`."""
+        # It stands in for the fixture of the sleeping plugin, because one that requests `request` costs 35 µs a test more.
+        if self._current is None:
+            message = "the fixture run is for test functions"
+            raise TypeError(message)
+        return self._current.run
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Run | None:
         """Give experiments our `run` where the suite has a fixture of that name; its tests keep theirs."""
-        item = self._current
-        if fixturedef.argname != "run" or item is None or fixturedef.func.__module__ == RUN_FIXTURE_MODULE:
+        attempt = self._current
+        if attempt is None or fixturedef.argname != "run" or fixturedef.func.__module__.startswith(OURS):
             return None
-        if item.stash[TRACKED].declaration.is_test:
-            self._release(item)
+        if attempt.declaration.is_test:
+            self._release(attempt.item)
             return None
-        return item.stash[TRACKED].run
+        return attempt.run
 
     def _release(self, item: pytest.Function) -> None:
         """Leave a test to the suite whose fixture `run` is another."""
-        del item.stash[TRACKED]
-        self._current = None
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Refuse fields that can't be stored while the run can still fail for it."""
-        __tracebackhide__ = True
-        result = yield
-        tracked = item.stash.get(TRACKED, None)
-        if tracked is not None and tracked.run is not None:
-            raise_refused(encode_document(tracked.run.fields, "run.fields", None).refused)
-        return result
+        item.stash[ATTEMPT] = self._current = None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        """Run the chain, then the body."""
+        """Run the chain, then the body; refuse fields that can't be stored while the run can still fail for it."""
         __tracebackhide__ = True
-        tracked = pyfuncitem.stash.get(TRACKED, None)
-        if tracked is None or tracked.run is None:
+        attempt = pyfuncitem.stash.get(ATTEMPT, None)
+        if attempt is None:
             return (yield)
-        run, declaration = tracked.run, tracked.declaration
+        run, declaration = attempt.run, attempt.declaration
+        pyfuncitem.funcargs["run"] = run
         run.begin()
-        with seeded(run.seed):
-            if declaration.has_async_steps:  # the suite's async plugin calls what `drive` made
-                return (yield)
+        self._seed_random(run.seed)
+        if declaration.has_async_steps:  # the suite's async plugin calls what `drive` made
+            result = yield
+        else:
             for link in declaration.chain:
                 with run.timed(link.name):
                     link.call(pyfuncitem)
             with run.timed(declaration.body.name):
-                return (yield)
+                result = yield
+        raise_refused(encode_document(run.fields, "fields", None).refused)
+        return result
 
     def drive(self, body: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, object]]:
         """Make a coroutine function of an experiment with async steps, for the suite's async plugin to run."""
@@ -106,14 +118,14 @@ class Running:
         @functools.wraps(body)
         async def chain(*args: Any, **kwargs: Any) -> object:
             __tracebackhide__ = True
-            assert self._current is not None
-            tracked = self._current.stash[TRACKED]
-            run = tracked.run
-            assert run is not None
-            for link in tracked.declaration.chain:
-                with run.timed(link.name):
-                    await _finished(link.call(self._current))
-            with run.timed(tracked.declaration.body.name):
+            attempt = self._current
+            if attempt is None:
+                message = f"{body.__name__} is run by pytest, not called"
+                raise RuntimeError(message)
+            for link in attempt.declaration.chain:
+                with attempt.run.timed(link.name):
+                    await _finished(link.call(attempt.item))
+            with attempt.run.timed(attempt.declaration.body.name):
                 return await _finished(body(*args, **kwargs))
 
         return chain
@@ -124,62 +136,70 @@ class Running:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note the outcome of each phase; put the run's params on the first report, its record on the last."""
         report = yield
-        tracked = item.stash.get(TRACKED, None)
-        if tracked is None or tracked.run is None or not isinstance(item, pytest.Function):
+        attempt = item.stash.get(ATTEMPT, None)
+        if attempt is None:
             return report
-        run = tracked.run
-        _note(run, report, call)
         if call.when == "setup":
-            message: dict[str, Any] = {"name": tracked.declaration.experiment.name}
-            if tracked.declaration.experiment.name not in self._announced:
-                message["experiment"] = self._announce(tracked.declaration)
-            message["started"] = self._record(item, tracked, report)
-            setattr(report, REPORT_KEY, message)
-        elif call.when == "teardown":
-            message = {"name": tracked.declaration.experiment.name, "finished": self._record(item, tracked, report)}
-            setattr(report, REPORT_KEY, message)
-            run.finish()
-            tracked.run = self._current = None
+            _explain(attempt, report, call)
+        if call.when == "call" or not report.passed:
+            _note(attempt.run, report, call)
+        if call.when == "teardown":
+            setattr(report, REPORT_KEY, self._finished(attempt, report))
+            item.stash[ATTEMPT] = self._current = None
+        elif call.when == "setup" and attempt.has_foreign_run():
+            self._release(attempt.item)
+        elif call.when == "setup" and self._worker is not None:  # it may be killed, and only the controller can tell
+            message = self._message(attempt.declaration)
+            setattr(report, REPORT_KEY, message | {"started": tuple(self._record(attempt)[0])})
         return report
 
-    def _announce(self, declaration: Declaration) -> tuple[Any, ...]:
-        """Record the experiment, with the first of its runs in this process."""
+    def _message(self, declaration: Declaration) -> dict[str, Any]:
+        """Begin what a report carries: the experiment's name, and all of it once for each process."""
         experiment = declaration.experiment
+        if experiment.name in self._announced:
+            return {"name": experiment.name}
         self._announced.add(experiment.name)
-        return tuple(
-            record_experiment(
-                name=experiment.name,
-                id_experiment=new_id(),
-                fields=experiment.fields,
-                config=experiment.config,
-                code=[_code(link) for link in (*declaration.chain, declaration.body)],
-                doc=experiment.doc,
-                nodeid=experiment.nodeid,
-                root=self._root,
-            )
+        record = record_experiment(
+            name=experiment.name,
+            id_experiment=new_id(),
+            fields=experiment.fields,
+            config=experiment.config,
+            code=[step_code(link.function)._replace(name=link.name) for link in (*declaration.chain, declaration.body)],
+            doc=experiment.doc,
+            nodeid=experiment.nodeid,
+            root=self._root,
         )
+        return {"name": experiment.name, "experiment": tuple(record)}
 
-    def _record(self, item: pytest.Function, tracked: Tracked, report: pytest.TestReport) -> tuple[Any, ...]:
-        run = tracked.run
-        assert run is not None
-        params, objects = self._params or encode_nothing()
-        record, refused = record_run(
-            run, position=tracked.position, params=params, nodeid=item.nodeid, worker=self._worker, objects=objects
+    def unfinished(self) -> dict[str, Any] | None:
+        """Make what the last report would have carried, of a run that was interrupted in this process."""
+        if self._current is None:
+            return None
+        attempt, self._current = self._current, None
+        record, _ = self._record(attempt)
+        return self._message(attempt.declaration) | {"finished": tuple(record._replace(outcome="interrupted"))}
+
+    def _finished(self, attempt: Attempt, report: pytest.TestReport) -> dict[str, Any]:
+        """Make what the last report carries: the run; a fixture's teardown may have set what can't be stored."""
+        run = attempt.run
+        record, refused = self._record(attempt)
+        if refused and run.outcome == "passed":
+            report.outcome, report.longrepr = "failed", "\n".join(map(str, refused))
+            run.error = RunError(None, type(refused[0]).__name__, report.longrepr, "")
+            record = self._record(attempt)[0]._replace(outcome="error")
+        run.finish()
+        return self._message(attempt.declaration) | {"finished": tuple(record)}
+
+    def _record(self, attempt: Attempt) -> tuple[RunRecord, tuple[UnsupportedTypeError, ...]]:
+        params, objects = attempt.params
+        return record_run(
+            attempt.run,
+            position=attempt.declaration.positions[attempt.item.nodeid],
+            params=params,
+            nodeid=attempt.item.nodeid,
+            worker=self._worker,
+            objects=objects,
         )
-        if refused and report.when == "teardown" and run.outcome == "passed":  # set by a fixture's teardown
-            run.outcome, report.outcome = "error", "failed"
-            report.longrepr = "\n".join(map(str, refused))
-            return self._record(item, tracked, report)
-        return tuple(record)
-
-
-def encode_nothing() -> tuple[Encoded, Objects]:
-    """Encode no params: those of a run whose params can't be stored."""
-    return encode_document({}, "params", {}), {}
-
-
-def _code(link: Link) -> StepCode:
-    return step_code(link.function)._replace(name=link.name)
 
 
 async def _finished(result: Any) -> Any:
@@ -188,8 +208,6 @@ async def _finished(result: Any) -> Any:
 
 def _note(run: Run, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
     """Note what a phase means for the run: a failure of its own is `failed`, one of a fixture is `error`."""
-    if run.started_at is None:
-        run.begin()
     run.duration_s = sum(step.duration_s for step in run.steps)
     if report.passed:
         if call.when == "call":
@@ -211,10 +229,18 @@ def _note(run: Run, report: pytest.TestReport, call: pytest.CallInfo[None]) -> N
     )
 
 
-def _unknown(link: Link, name: str, item: pytest.Function, tracked: Tracked) -> str:
+def _explain(attempt: Attempt, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    """Say which step requests a fixture that nobody provides."""
+    error = None if call.excinfo is None else call.excinfo.value
+    if not isinstance(error, pytest.FixtureLookupError):
+        return
+    name = str(error.argname)
+    link = attempt.declaration.requested_by(name)
+    if link is None:
+        return
     code = inspect.unwrap(getattr(link.function, "func", link.function)).__code__
-    known = {*item.funcargs, *tracked.params, "run", "experiment"} - {name}
-    return (
+    known = {*attempt.item.funcargs, *attempt.run.params, "run", "experiment"} - {name}
+    report.longrepr = (
         f"{link.name} ({Path(code.co_filename).name}:{code.co_firstlineno}) requests {name!r}, but there is no fixture "
         f"and no axis of this name; {near(name, known)}"
     )

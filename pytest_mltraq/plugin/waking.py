@@ -27,7 +27,7 @@ def wake(config: pytest.Config, settings: Settings) -> None:
     from pytest_mltraq.plugin.recording import Recording
 
     try:
-        config.pluginmanager.register(Recording(config, settings), "mltraq-recording")
+        config.pluginmanager.register(Recording(config, settings, running), "mltraq-recording")
     except (ConfigurationError, StorageError) as error:
         message = f"--mltraq-db: {error}"
         raise pytest.UsageError(message) from error

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from pytest_mltraq.codec import load_json
+from pytest_mltraq.codec import dump_json, load_json
 from pytest_mltraq.record import RunRecord
 
 REPLICATE_PARAMS: Final = ("seed", "fold", "repeat")
@@ -15,6 +15,11 @@ REPLICATE_PARAMS: Final = ("seed", "fold", "repeat")
 
 MAX_GROUPS: Final = 12
 """Groups that a table shows; the others are counted, and all are shown with -v."""
+
+KEPT_GROUPS: Final = 1000
+"""Groups that are kept at all, so that a session's memory doesn't grow with the number of runs."""
+
+LONGEST_CELL: Final = 40
 
 MAX_METRICS: Final = 8
 """Metrics of which a mean is kept, so that a session's memory doesn't grow with the number of fields."""
@@ -45,21 +50,31 @@ class Mean:
 
 
 class _Group:
-    """Runs with the same params except those of replicates."""
+    """Runs with the same params except those of replicates.
+
+    Attributes:
+        params: the params of its first run, as JSON text.
+        position: place of its first run in the experiment.
+        means: the mean of each metric.
+        runs: how many there are.
+    """
 
     __slots__ = ("means", "params", "position", "runs")
 
-    def __init__(self, params: dict[str, Any], position: int) -> None:
+    def __init__(self, params: str, position: int) -> None:
         self.params, self.position = params, position
         self.means: dict[str, Mean] = {}
         self.runs = 0
 
 
 class _Experiment:
-    __slots__ = ("groups", "metrics", "outcomes", "replicates")
+    """Groups of runs by their params without those of replicates, and what there is in them."""
+
+    __slots__ = ("dropped", "groups", "metrics", "outcomes", "replicates")
 
     def __init__(self) -> None:
         self.groups: dict[str, _Group] = {}
+        self.dropped = 0
         self.metrics: dict[str, None] = {}
         self.outcomes: Counter[str] = Counter()
         self.replicates: dict[str, None] = {}
@@ -74,32 +89,22 @@ class Summary:
     def __bool__(self) -> bool:
         return bool(self._experiments)
 
-    def add(self, experiment: str, record: RunRecord) -> None:
+    def add(self, name: str, record: RunRecord) -> None:
         """Take a run in."""
-        of_name = self._experiments.setdefault(experiment, _Experiment())
-        of_name.outcomes[record.outcome or "interrupted"] += 1
-        params = load_json(record.params, "params")
-        for name in REPLICATE_PARAMS:
-            if name in params:
-                of_name.replicates[name] = None
-                del params[name]
-        group = of_name.groups.setdefault(str(params), _Group(params, record.position))
+        experiment = self._experiments.get(name)
+        if experiment is None:
+            experiment = self._experiments[name] = _Experiment()
+        experiment.outcomes[record.outcome or "interrupted"] += 1
+        key = _group_key(record.params, experiment.replicates)
+        group = experiment.groups.get(key)
+        if group is None:
+            if len(experiment.groups) >= KEPT_GROUPS:
+                experiment.dropped += 1
+                return
+            group = experiment.groups[key] = _Group(record.params, record.position)
         group.runs += 1
         group.position = min(group.position, record.position)
-        self._add_metrics(of_name, group, record)
-
-    def _add_metrics(self, experiment: _Experiment, group: _Group, record: RunRecord) -> None:
-        names = [name for kind, of_kind in record.columns[1] if kind in ("integer", "number") for name in of_kind]
-        if not names:
-            return
-        fields = load_json(record.fields, "fields")
-        for name in names:
-            if name not in experiment.metrics:
-                if len(experiment.metrics) >= MAX_METRICS:
-                    continue
-                experiment.metrics[name] = None
-            value = fields[name]
-            group.means.setdefault(name, Mean()).add(math.nan if value is None else value)
+        _add_metrics(experiment.metrics, group, record)
 
     def lines(self, width: int, *, everything: bool = False) -> Iterable[str]:
         """Yield the lines of the tables.
@@ -113,32 +118,63 @@ class Summary:
             yield ""
 
 
+def _group_key(params: str, replicates: dict[str, None]) -> str:
+    """Return params without those of replicates, and note which there are."""
+    if not any(f'"{name}":' in params for name in REPLICATE_PARAMS):
+        return params
+    values = load_json(params, "params")
+    replicates.update(dict.fromkeys(name for name in REPLICATE_PARAMS if name in values))
+    return dump_json({name: value for name, value in values.items() if name not in REPLICATE_PARAMS})
+
+
+def _add_metrics(metrics: dict[str, None], group: _Group, record: RunRecord) -> None:
+    names = [name for kind, of_kind in record.columns[1] if kind in ("integer", "number") for name in of_kind]
+    if not names:
+        return
+    fields = load_json(record.fields, "fields")
+    for name in names:
+        if name not in metrics:
+            if len(metrics) >= MAX_METRICS:
+                continue
+            metrics[name] = None
+        value = fields[name]
+        group.means.setdefault(name, Mean()).add(math.nan if value is None else value)
+
+
 def _table(name: str, experiment: _Experiment, width: int, *, everything: bool) -> Iterable[str]:
     groups = sorted(experiment.groups.values(), key=lambda group: group.position)
-    yield _title(name, experiment, len(groups))
+    yield _title(name, experiment)
     shown = groups if everything else groups[:MAX_GROUPS]
-    params = list(dict.fromkeys(param for group in groups for param in group.params))
+    found = [load_json(group.params, "params") for group in shown]
+    params = [
+        name
+        for name in dict.fromkeys(name for of_group in found for name in of_group)
+        if name not in experiment.replicates
+    ]
     rows = [[*params, "runs", *experiment.metrics]]
-    for group in shown:
-        values = ["" if param not in group.params else _cell(group.params[param]) for param in params]
+    for group, of_group in zip(shown, found, strict=True):
+        values = [_cell(of_group[name]) if name in of_group else "" for name in params]
         rows.append([*values, str(group.runs), *(str(group.means.get(metric, "")) for metric in experiment.metrics)])
     if len(rows[0]) > 1 or len(groups) > 1:
         yield from _aligned(rows, len(params), width)
-    if len(shown) < len(groups):
+    if experiment.dropped:
+        yield f"  ... and {len(groups) - len(shown)} more groups, and {experiment.dropped} runs of others"
+    elif len(shown) < len(groups):
         yield f"  ... and {len(groups) - len(shown)} more groups (-v shows all)"
 
 
-def _title(name: str, experiment: _Experiment, groups: int) -> str:
+def _title(name: str, experiment: _Experiment) -> str:
     outcomes = experiment.outcomes
     total = sum(outcomes.values())
-    others = ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in sorted(outcomes) if outcome != "passed")
-    over = f", mean ± sd over {', '.join(experiment.replicates)}" if experiment.replicates and total > groups else ""
-    return f"{name}: {total} {'run' if total == 1 else 'runs'}" + (f", {others}" if others else "") + over
+    others = "".join(f", {outcomes[outcome]} {outcome}" for outcome in sorted(outcomes) if outcome != "passed")
+    replicated = experiment.replicates and any(group.runs > 1 for group in experiment.groups.values())
+    over = f", mean ± sd over {', '.join(experiment.replicates)}" if replicated else ""
+    return f"{name}: {total} {'run' if total == 1 else 'runs'}{others}{over}"
 
 
 def _cell(value: Any) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 3]}..."
 
 
 def _aligned(rows: list[list[str]], names: int, width: int) -> Iterable[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import OperationalError
 
 from pytest_mltraq.errors import StorageError
 from pytest_mltraq.storage import engine as engines
@@ -44,7 +44,7 @@ class Database:
             if self._file is not None:
                 engines.refuse_foreign_file(self._file)
             with self.reading():
-                pass
+                pass  # what is wrong with it is said now
 
     def __str__(self) -> str:
         return engines.shown(self.url)
@@ -70,7 +70,7 @@ class Database:
         """
         with engines.translated(self.url):
             if self._file is not None:
-                self._make_folder()
+                _make_folder(self._file)
             with self._engine.connect() as connection:
                 yield connection.execution_options(mltraq_writes=True)
 
@@ -82,18 +82,6 @@ class Database:
                 schema.create(connection)
             yield
         self._ready = True
-
-    def _make_folder(self) -> None:
-        assert self._file is not None
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            message = f"{self._file.parent} can't be made for the database {self._file.name}: {error.strerror}"
-            raise StorageError(message) from error
-        for place, need in ((self._file.parent, os.W_OK | os.X_OK), (self._file, os.W_OK)):
-            if place.exists() and not os.access(place, need):
-                message = f"{self._file} can't be written: no permission for {place}"
-                raise StorageError(message)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection | None]:
@@ -117,18 +105,8 @@ class Database:
         Raises:
             StorageError: it can't.
         """
-        if self._file is None:
-            return
-        for place in (self._file, *self._file.parents):
-            if place.exists():
-                break
-        if place != self._file and not place.is_dir():
-            message = f"{self._file} can't be made: {place} is no folder"
-            raise StorageError(message)
-        for needed in {place, self._file.parent} if place == self._file else {place}:
-            if not os.access(needed, os.W_OK):
-                message = f"{self._file} can't be written: no permission for {needed}"
-                raise StorageError(message)
+        if self._file is not None:
+            _check_writable(self._file)
 
     def query(self, sql: str) -> pandas.DataFrame:
         """Return what a SELECT finds; parameters are not taken, and nothing is committed.
@@ -156,4 +134,23 @@ class Database:
         self._engine.dispose()
 
 
-__all__ = ["Database", "OperationalError"]
+def _make_folder(file: Path) -> None:
+    """Make the folder of a file, and its parents."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{file} can't be written: its folder can't be made ({error.strerror})"
+        raise StorageError(message) from error
+    _check_writable(file)
+
+
+def _check_writable(file: Path) -> None:
+    """Look whether a file and its folder can be written, or its folder be made; SQLite writes journals beside it."""
+    folder = next(place for place in file.absolute().parents if place.exists())
+    for place in (file, folder) if file.exists() else (folder,):
+        if not os.access(place, os.W_OK):
+            message = f"{file} can't be written: no permission for {place}"
+            raise StorageError(message)
+    if not folder.is_dir():
+        message = f"{file} can't be written: {folder} is no folder"
+        raise StorageError(message)

@@ -21,6 +21,7 @@ IN_MEMORY: Final = "sqlite:///:memory:"
 BUSY_TIMEOUT_S: Final = 60
 """How long a writer waits for the others before it gives up."""
 
+_SCHEMES: Final = ("sqlite", "postgresql", "postgres")
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _OTHERS: Final = (
     ({"experiments", "alembic_version", "metrics"}, "an MLflow database"),
@@ -40,20 +41,21 @@ def parse_url(where: str | os.PathLike[str] | None) -> URL:
     given = os.fspath(where)
     if "://" not in given:
         return URL.create("sqlite", database=str(Path(given).expanduser()))
+    scheme = given.partition("://")[0]
+    if scheme.partition("+")[0] not in _SCHEMES:
+        message = f"expected a file, sqlite:///PATH or postgresql://USER@HOST/NAME as database, found {scheme}://..."
+        raise ConfigurationError(message)
     try:
         url = make_url(given)
-        if url.drivername in ("postgres", "postgresql"):
-            url = url.set(drivername="postgresql+psycopg")
-        name = url.get_backend_name()
-        if name not in ("sqlite", "postgresql"):
-            raise NoSuchModuleError
+    except (ArgumentError, ValueError) as error:
+        message = f"expected {scheme}://USER@HOST/NAME as database, found a URL that can't be read"
+        raise ConfigurationError(message) from error
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    try:
         url.get_dialect().import_dbapi()
-    except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        scheme = given.partition("://")[0]
-        message = (
-            f"expected a file, sqlite:///PATH or postgresql://USER@HOST/NAME as database, found a URL of scheme "
-            f"{scheme!r}, which is unknown or incomplete"
-        )
+    except NoSuchModuleError as error:
+        message = f"expected postgresql://USER@HOST/NAME as database, found the unknown driver {url.drivername!r}"
         raise ConfigurationError(message) from error
     except ImportError as error:
         message = f"the driver of {url.drivername!r} is not installed: pip install 'pytest-mltraq[postgres]' ({error})"

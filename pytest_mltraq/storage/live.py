@@ -1,97 +1,146 @@
-"""A session that is written while it runs: each run is durable as soon as it is reported."""
+"""A session that is written while it runs, by a thread of its own."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final, cast
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
+from pytest_mltraq.errors import StorageError
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord, now
 from pytest_mltraq.storage import writer
 from pytest_mltraq.storage.database import Database
 from pytest_mltraq.storage.views import View
 
+GATHER_S: Final = 0.2
+"""How long the writer gathers runs before it stores them: well within the second that is promised, and long enough that
+ten thousand quick runs are a hundred transactions."""
+
+Item = ExperimentRecord | tuple[str, RunRecord] | None
+
 
 class LiveSession:
-    """Writes a session's runs, each in a transaction of its own, through one connection.
+    """Stores a session's experiments and runs in the background; a run is durable within a second of `add_run`.
 
-    A SQLite file is in WAL mode meanwhile, where a commit costs some 50 µs and survives a killed process; afterwards it
-    is one file again.
+    One thread, with one connection, writes everything. A SQLite file is in WAL mode meanwhile, so that others can read it and
+    a killed process loses nothing that was committed; afterwards it is one file again.
 
     Args:
         database: where the session is stored; created with the first run.
-        describe: makes the session's record, when the first run is stored.
+        describe: makes the session's record, when the first experiment is stored.
     """
 
     def __init__(self, database: Database, describe: Callable[[], SessionRecord]) -> None:
         self._database = database
         self._describe = describe
-        self._exit = contextlib.ExitStack()
-        self._connection: Connection | None = None
-        self._id_session: str | None = None
+        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._session: SessionRecord | None = None
         self._experiments: dict[str, tuple[str, View]] = {}
-
-    @property
-    def id_session(self) -> str | None:
-        """The id of the session; None before the first run."""
-        return self._id_session
+        self._waiting: list[ExperimentRecord | tuple[str, RunRecord]] = []
+        self._failure: BaseException | None = None
+        self._exit_status: int | None = None
 
     def add_experiment(self, record: ExperimentRecord) -> None:
-        """Store an experiment, unless this session did already.
-
-        Raises:
-            StorageError: the database can't be written.
-        """
-        if record.name in self._experiments:
-            return
-        connection = self._open()
-        with self._database.transaction(connection):
-            writer.add_experiment(connection, record, str(self._id_session))
-        self._experiments[record.name] = record.id_experiment, View(record.name)
+        """Store an experiment, unless this session did already."""
+        self._put(record)
 
     def add_run(self, experiment: str, record: RunRecord) -> None:
-        """Store a run of an experiment that was added.
-
-        Raises:
-            StorageError: the database can't be written.
-        """
-        connection = self._open()
-        id_experiment, view = self._experiments[experiment]
-        with self._database.transaction(connection):
-            writer.add_runs(connection, [record], id_experiment, view)
+        """Store a run of an experiment that was added."""
+        self._put((experiment, record))
 
     def close(self, exit_status: int) -> None:
-        """Store that the session ended, and close the connection.
+        """Store what is still waiting and that the session ended, and close the database.
 
         Raises:
-            StorageError: the database can't be written.
+            StorageError: not everything could be stored; the message says how many runs.
         """
-        if self._connection is None:
+        if self._thread is None:
             return
-        with self._exit:
-            with self._database.transaction(self._connection):
-                writer.finish_session(self._connection, str(self._id_session), now(), exit_status)
-            self._set_journal(self._connection, "DELETE")
-        self._connection = None
+        self._exit_status = exit_status
+        self._closing.set()
+        self._queue.put(None)
+        self._thread.join()
+        self._thread = None
+        if self._failure is not None:
+            lost = sum(isinstance(item, tuple) for item in self._waiting)
+            message = f"{lost} runs could not be stored: {self._failure}"
+            raise StorageError(message) from self._failure
 
-    def _open(self) -> Connection:
-        if self._connection is None:
-            connection = self._exit.enter_context(self._database.connected())
-            record = self._describe()
-            with self._database.transaction(connection):
-                writer.add_session(connection, record)
-            self._set_journal(connection, "WAL")
-            self._connection, self._id_session = connection, record.id
-        return self._connection
+    def _put(self, item: Item) -> None:
+        if self._thread is None:
+            self._session = self._describe()
+            self._thread = threading.Thread(target=self._write, name="mltraq-writer", daemon=True)
+            self._thread.start()
+        self._queue.put(item)
 
-    def _set_journal(self, connection: Connection, mode: str) -> None:
-        """Change SQLite's journal; where others use the file now, or it lies on a network folder, it stays as it is."""
-        if connection.dialect.name == "sqlite":
-            driver = connection.connection.driver_connection
-            assert driver is not None
-            with contextlib.suppress(
-                SQLAlchemyError, driver.OperationalError if hasattr(driver, "OperationalError") else OSError
-            ):
-                driver.execute(f"PRAGMA journal_mode = {mode}").fetchall()
+    def _write(self) -> None:
+        """Write until the session is closed; what can't be written waits for the next attempt."""
+        ended = False
+        with contextlib.ExitStack() as exit_stack:
+            connection: Connection | None = None
+            while not ended:
+                ended = self._gather()
+                try:
+                    connection = connection or self._open(exit_stack)
+                    self._store(connection, ended=ended)
+                except Exception as error:  # noqa: BLE001 - whatever it is, `close` raises it, in the thread that can say it
+                    self._failure = error
+            if connection is not None:
+                _set_journal(connection, "DELETE")
+
+    def _gather(self) -> bool:
+        """Wait for something to store, and a moment for more; returns whether the session ended."""
+        found = [self._queue.get()]
+        if found[0] is not None:
+            self._closing.wait(GATHER_S)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._queue.get_nowait())
+        self._waiting += [item for item in found if item is not None]
+        return None in found
+
+    def _open(self, exit_stack: contextlib.ExitStack) -> Connection:
+        connection = exit_stack.enter_context(self._database.connected())
+        with self._database.transaction(connection):
+            writer.add_session(connection, cast("SessionRecord", self._session))
+        _set_journal(connection, "WAL")
+        return connection
+
+    def _store(self, connection: Connection, *, ended: bool) -> None:
+        """Store what is waiting, in one transaction."""
+        id_session = cast("SessionRecord", self._session).id
+        known = dict(self._experiments)
+        with self._database.transaction(connection):
+            for record in self._waiting:
+                if isinstance(record, ExperimentRecord) and record.name not in known:
+                    writer.add_experiment(connection, record, id_session)
+                    known[record.name] = record.id_experiment, View(record.name)
+            for name, records in _by_experiment(self._waiting).items():
+                writer.add_runs(connection, records, *known[name])
+            if ended:
+                writer.finish_session(connection, id_session, now(), self._exit_status)
+        self._experiments, self._waiting, self._failure = known, [], None
+
+
+def _by_experiment(items: Iterable[Item]) -> dict[str, list[RunRecord]]:
+    runs: dict[str, list[RunRecord]] = {}
+    for item in items:
+        if item is not None and not isinstance(item, ExperimentRecord):
+            name, record = item
+            runs.setdefault(name, []).append(record)
+    return runs
+
+
+def _set_journal(connection: Connection, mode: str) -> None:
+    """Change SQLite's journal; where others use the file now, or it lies on a network folder, it stays as it is."""
+    if connection.dialect.name == "sqlite":
+        # Not through SQLAlchemy, whose transaction would hinder it.
+        with contextlib.suppress(sqlite3.OperationalError):
+            cast("sqlite3.Connection", connection.connection.driver_connection).execute(f"PRAGMA journal_mode = {mode}")

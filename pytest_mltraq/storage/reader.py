@@ -141,10 +141,11 @@ def _load_run(row: Row[Any], load: Callable[[str], Stored]) -> Run:
 
 
 def _types(row: Row[Any], what: str) -> dict[str, Any]:
-    types = {} if row.types is None else load_json(row.types, f"{what}: types")
+    path = f"{what}: types"
+    types = {} if row.types is None else load_json(row.types, path)
     if not isinstance(types, dict):
         message = f"expected a JSON object, found {type(types).__name__}"
-        raise CorruptDataError(f"{what}: types", message)
+        raise CorruptDataError(path, message)
     return types
 
 

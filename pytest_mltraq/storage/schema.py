@@ -134,7 +134,8 @@ def read_version(connection: Connection) -> int | None:
     schema = SCHEMA_NAME if connection.dialect.name == "postgresql" else None
     if not inspect(connection).has_table(versions.name, schema=schema):
         return None
-    return connection.execute(select(versions.c.version)).scalar_one()
+    version: int = connection.execute(select(versions.c.version)).scalar_one()
+    return version
 
 
 def create(connection: Connection) -> None:

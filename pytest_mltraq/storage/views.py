@@ -105,7 +105,7 @@ class View:
         run(connection, f"DROP VIEW IF EXISTS {name}")
         run(
             connection,
-            f"CREATE VIEW {name} AS SELECT {', '.join(reads)} FROM runs r "
+            f"CREATE VIEW {name} AS SELECT {', '.join(reads)} FROM runs r "  # noqa: S608 - quoted above
             f"JOIN experiments e ON e.id_experiment = r.id_experiment JOIN sessions s ON s.id = e.id_session "
             f"WHERE e.name = {literal(self.experiment)}",
         )
