@@ -30,11 +30,14 @@ class Bunch(dict[Any, Any]):
 
         def __getattr__(self, name: str) -> Any: ...
 
+        def __setattr__(self, name: str, value: Any, /) -> None: ...
+
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
         self.__dict__[key] = value
 
-    __setattr__ = __setitem__
+    if not TYPE_CHECKING:
+        __setattr__ = __setitem__
 
     def __delitem__(self, key: Any) -> None:
         super().__delitem__(key)

@@ -80,13 +80,19 @@ class Runs(dict[uuid.UUID, Run]):
         self.add(run)
         return run
 
-    def df(self, max_level: int = 0) -> pandas.DataFrame:
+    def df(self, max_level: int = 0, *, params: bool = False) -> pandas.DataFrame:
         """Return the fields as a DataFrame: `id_run`, then a column for each field, one row per run.
 
         Args:
             max_level: how many levels of dicts become columns of their own, named `outer.inner`.
+            params: whether there is a column for each param too, before the fields; a field wins over a param of the
+                same name.
         """
-        return frame_of([{"id_run": run.id_run} | run.fields for run in self.values()], ["id_run"], max_level)
+        rows = [
+            {"id_run": run.id_run} | (dict(run.given_params) if params else {}) | dict(run.fields)
+            for run in self.values()
+        ]
+        return frame_of(rows, ["id_run"], max_level)
 
     def __or__(self, other: Any) -> Runs:  # type: ignore[override]
         return Runs([*self.values(), *Runs(other).values()])

@@ -70,7 +70,7 @@ class Run:
         started_at: when it began, UTC.
         duration_s: wall time from the first step's begin to the last one's end [s].
         attempts: how often it was tried.
-        given_params: the params that were given; kept after `execute`, stored.
+        given_params: the params that were given; kept after `execute`, and stored.
     """
 
     __slots__ = (

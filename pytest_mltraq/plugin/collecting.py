@@ -152,16 +152,15 @@ class Collecting:
                 return
             declaration = self._declared[key] = declare_test(item)
             self._places.setdefault(declaration.experiment.name, declaration.experiment.nodeid)
-        params = item_params(item)
         item.stash[DECLARATION] = declaration
         declaration.positions[item.nodeid] = len(declaration.positions)
-        selectable = {name: value for name, value in params.items() if type(value) in (str, int, bool, type(None))}
-        item.add_marker(self._mark.with_args(**selectable))
+        params = {name: describe_code(value) or value for name, value in item_params(item).items()}
+        item.add_marker(self._mark.with_args(**params))
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> str | list[str]:
         """Say how many runs of which experiments there are."""
         declared = [item.stash[DECLARATION] for item in items if DECLARATION in item.stash]
-        if not declared:
+        if not declared or self._config.get_verbosity() < 0:
             return []
         runs = Counter(declaration.experiment.name for declaration in declared)
         lines = [f"mltraq: {_count(len(declared), 'run')} of {_count(len(runs), 'experiment')}"]

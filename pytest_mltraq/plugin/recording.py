@@ -102,11 +102,11 @@ class Recording:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show a table of each experiment, and where the runs are."""
         if self._failure is not None:
-            terminalreporter.section("mltraq", red=True)
+            terminalreporter.write_sep("=", "mltraq", red=True)
             terminalreporter.write_line(str(self._failure), red=True)
         if not self._summary:
             return
-        terminalreporter.section("mltraq")
+        terminalreporter.write_sep("=", "mltraq")
         verbose = self._config.get_verbosity() > 0
         for line in self._summary.lines(shutil.get_terminal_size().columns, everything=verbose):
             terminalreporter.write_line(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from pytest_mltraq.steps import step_code
 
 OURS = __name__.rpartition(".")[0]
 """The package that the fixture `run` is in that is ours."""
+
+_AVAILABLE = re.compile(r"available fixtures: (.+)")
+"""Where pytest says which fixtures there are."""
 
 NO_PARAMS: tuple[Encoded, Objects] = encode_document({}, "params", {}), {}
 """What stands for params that can't be stored."""
@@ -239,7 +243,8 @@ def _explain(attempt: Attempt, report: pytest.TestReport, call: pytest.CallInfo[
     if link is None:
         return
     code = inspect.unwrap(getattr(link.function, "func", link.function)).__code__
-    known = {*attempt.item.funcargs, *attempt.run.params, "run", "experiment"} - {name}
+    available = _AVAILABLE.search(report.longreprtext)
+    known = {*attempt.run.params, *(available[1].split(", ") if available else ())}
     report.longrepr = (
         f"{link.name} ({Path(code.co_filename).name}:{code.co_firstlineno}) requests {name!r}, but there is no fixture "
         f"and no axis of this name; {near(name, known)}"

@@ -167,7 +167,9 @@ def _title(name: str, experiment: _Experiment) -> str:
     outcomes = experiment.outcomes
     total = sum(outcomes.values())
     others = "".join(f", {outcomes[outcome]} {outcome}" for outcome in sorted(outcomes) if outcome != "passed")
-    replicated = experiment.replicates and any(group.runs > 1 for group in experiment.groups.values())
+    replicated = (
+        experiment.replicates and experiment.metrics and any(group.runs > 1 for group in experiment.groups.values())
+    )
     over = f", mean ± sd over {', '.join(experiment.replicates)}" if replicated else ""
     return f"{name}: {total} {'run' if total == 1 else 'runs'}{others}{over}"
 

@@ -130,8 +130,6 @@ def _load_run(row: Row[Any], load: Callable[[str], Stored]) -> Run:
         seed=row.seed,
         id_run=uuid.UUID(row.id_run),
     )
-    if row.outcome is not None:  # params are for the steps: one that ran has given them back
-        run.params = FrozenBunch()
     run.outcome = row.outcome
     run.steps = [StepTime(**step) for step in load_json(row.steps, "steps")]
     run.error = None if row.error is None else RunError(**load_json(row.error, "error"))
