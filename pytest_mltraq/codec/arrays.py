@@ -9,14 +9,17 @@ void (a record)                  null                 ``["numpy.void", name]``, 
 ndarray of any dtype but object  null                 ``["numpy.array", name]``, an object in the ``.npy`` format
 ===============================  ===================  ======================================================
 
-The ``.npy`` format (NumPy's NEP 1) keeps dtype, shape and memory order, and any NumPy can read it. Arrays with objects in them
+The ``.npy`` format (NumPy's NEP 1, version 3) keeps dtype, shape and memory order, and any NumPy can read it. Arrays with objects in them
 would need pickle, and are refused on both ways. Subclasses of ndarray are refused.
 """
 
 from __future__ import annotations
 
+import ast
 import io
-from typing import TYPE_CHECKING, Any, Final
+import math
+import operator
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
 _JSON_FLOATS: Final = frozenset(map(np.dtype, ("<f2", "<f4", "<f8", ">f2", ">f4", ">f8")))
 """Floats that Python's float, and so JSON, holds exactly."""
 
+MAX_HEADER: Final = 2**16
+"""The longest header that is read [bytes]; it is Python's literal syntax, which is slow to read."""
+
+_MAGIC: Final = b"\x93NUMPY\x03\x00"
 _READABLE: Final = frozenset("MmSU")
 """Kinds of dtype whose values a reader of the document can use as text."""
 
@@ -62,9 +69,9 @@ def _encode_array(encoder: Encoder, value: np.ndarray[Any, Any], path: str) -> P
 
 
 def to_npy(array: np.ndarray[Any, Any]) -> bytes:
-    """Write an array in the `.npy` format."""
+    """Write an array in the `.npy` format, version 3, which takes members of any name."""
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    np.lib.format.write_array(buffer, array, version=(3, 0), allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -73,21 +80,25 @@ def from_npy(data: bytes) -> np.ndarray[Any, Any]:
 
     Raises:
         ValueError: the data is damaged, or has objects in it.
+        SyntaxError: its header is damaged.
     """
-    buffer = io.BytesIO(data)
-    version = np.lib.format.read_magic(buffer)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read_header(buffer)
-    expected = dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
-    found = len(data) - buffer.tell()
-    if dtype.hasobject or expected != found:
+    start = len(_MAGIC) + 4
+    size = int.from_bytes(data[len(_MAGIC) : start], "little")
+    if not data.startswith(_MAGIC) or size > MAX_HEADER:
+        message = "no .npy data of version 3"
+        raise ValueError(message)
+    header = ast.literal_eval(data[start : start + size].decode())
+    dtype = np.lib.format.descr_to_dtype(header["descr"])
+    shape = tuple(operator.index(n) for n in header["shape"])
+    order: Literal["C", "F"] = "F" if header["fortran_order"] else "C"
+    expected, found = dtype.itemsize * math.prod(shape), len(data) - start - size
+    if dtype.hasobject or expected != found or any(n < 0 for n in shape):
         message = f"the header declares {expected} bytes of {dtype}, {found} follow it"
         raise ValueError(message)
     if not expected:
-        return np.empty(shape, dtype, order="F" if fortran else "C")
+        return np.empty(shape, dtype, order)
     # A copy, because an array over stored bytes would be read-only and keep them all in memory.
-    flat = np.frombuffer(data, dtype=dtype, offset=buffer.tell()).copy()
-    return flat.reshape(shape, order="F" if fortran else "C")
+    return np.frombuffer(data, dtype=dtype, offset=start + size).copy().reshape(shape, order=order)
 
 
 WRITERS: Final[dict[type, Writer]] = {

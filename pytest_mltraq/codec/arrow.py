@@ -15,6 +15,7 @@ from pytest_mltraq.errors import UnsupportedTypeError
 if TYPE_CHECKING:
     from pytest_mltraq.codec.document import Encoder, Pair, Restorer, Writer
 
+_END: Final = b"\xff\xff\xff\xff\0\0\0\0"
 EXTENSION_KEY: Final = b"ARROW:extension:name"
 
 
@@ -47,6 +48,9 @@ def from_ipc(data: bytes) -> pa.Table:
     Raises:
         ValueError: the data is damaged, or has an extension type.
     """
+    if not data.endswith(_END):
+        message = "the stream has no end"
+        raise ValueError(message)
     with pa.ipc.open_stream(data) as reader:
         if any(map(_is_extension, _fields(reader.schema))):
             message = "Arrow extension types are never read"

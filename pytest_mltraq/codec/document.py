@@ -9,7 +9,7 @@ list, dict with str keys                  itself                                
                                                                                       only where an item has an entry
 tuple, set, frozenset                     a list (of a set: in a stable order)        ``[name, {at: entry}]``
 Bunch, FrozenBunch                        an object                                   ``[name, {key: entry}]``
-dict with other keys                      an object, its keys as text                 ``["items", keys, entries, {at: entry}]``
+any of them with other keys               an object, its keys as text                 ``[name, {at: entry}, keys, {at: entry}]``
 ========================================  ==========================================  ===============================
 
 Other types are in the modules of their families.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +30,7 @@ import orjson
 from pytest_mltraq.bunch import Bunch, FrozenBunch
 from pytest_mltraq.codec.bundle import pack, unpack
 from pytest_mltraq.codec.code import describe_code
+from pytest_mltraq.codec.text import odd_text, readable
 from pytest_mltraq.errors import CorruptDataError, UnsupportedTypeError
 
 Plain = Any
@@ -68,8 +70,8 @@ class Encoded(NamedTuple):
     refused: tuple[UnsupportedTypeError, ...]
 
 
-MAX_DEPTH: Final = 200
-"""How deep containers may be nested; orjson itself stops at 254."""
+MAX_DEPTH: Final = 128
+"""How deep containers may be nested: encoding and decoding take four calls a level, Python's stack has a thousand."""
 
 INT64: Final = range(-(2**63), 2**64)
 """Integers that orjson writes and reads exactly."""
@@ -86,6 +88,8 @@ _NUMBERS_WITHOUT_JSON: Final = frozenset({"float", "int", "numpy.scalar"})
 
 DAMAGE: Final = (
     ValueError,
+    SyntaxError,
+    NotImplementedError,
     TypeError,
     LookupError,
     ArithmeticError,
@@ -102,8 +106,19 @@ Writer = Callable[["Encoder", Any, Path], Pair]
 
 
 def dump_json(value: Any) -> str:
-    """Write plain values as JSON."""
-    return orjson.dumps(value).decode()
+    """Write plain values as JSON.
+
+    Raises:
+        TypeError: a text has lone surrogates.
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # orjson nests 254 deep at most; the types of a value take two levels for each of its own.
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        if odd_text(text):
+            raise
+        return text
 
 
 def load_json(text: str, path: Path) -> Any:
@@ -142,9 +157,13 @@ def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | No
             refused.append(UnsupportedTypeError(path, message))
             continue
         try:
-            item, entry = encoder.encode(value, f"{path}.{name}")
+            item, entry = encoder.encode(value, member_path(path, name))
         except UnsupportedTypeError as error:
             refused.append(error)
+            continue
+        except RecursionError:
+            message = "containers are nested deeper here than there is room on Python's stack"
+            refused.append(UnsupportedTypeError(member_path(path, name), message))
             continue
         plain[name] = item
         if entry is not None:
@@ -182,19 +201,6 @@ _plain_names = functools.lru_cache(maxsize=64)(_are_plain)
 """The same for a tuple, remembered: runs of an experiment have the same names, in the same order."""
 
 
-def odd_text(text: str) -> bool:
-    """Whether a text has what a database's JSON refuses: NUL and lone surrogates."""
-    if "\0" in text:
-        return True
-    if text.isascii():
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
 def _finite(items: Iterable[Any], kinds: set[type]) -> bool:
     """Whether no float among the items is NaN or infinite; may say no of huge ones, which costs only time."""
     if float not in kinds:
@@ -221,6 +227,11 @@ def _grouped(kinds: Iterable[tuple[str, str]]) -> Columns:
     for name, kind in kinds:
         groups.setdefault(kind, []).append(name)
     return tuple((kind, tuple(names)) for kind, names in groups.items())
+
+
+def member_path(path: Path, name: str) -> Path:
+    """Return the path of a named value, as its user would write it."""
+    return f"{path}.{name}" if name.isidentifier() else f"{path}[{name!r}]"
 
 
 class _Digests:
@@ -251,12 +262,19 @@ class Encoder:
     Args:
         add: takes an object (its kind and what makes its bytes) and returns what to call it.
         describe: whether code is kept as its description (params, config) or refused (fields).
+        inside: ids of the containers that the values are in.
     """
 
-    def __init__(self, add: Callable[[str, Callable[[], bytes]], Any], *, describe: bool = False) -> None:
+    def __init__(
+        self,
+        add: Callable[[str, Callable[[], bytes]], Any],
+        *,
+        describe: bool = False,
+        inside: set[int] | None = None,
+    ) -> None:
         self.add = add
         self.describe = describe
-        self._inside: set[int] = set()
+        self._inside: set[int] = set() if inside is None else inside
 
     def encode(self, value: Any, path: Path) -> Pair:
         """Encode a value.
@@ -287,13 +305,14 @@ class Encoder:
         )
         return UnsupportedTypeError(path, message)
 
-    def bundle(self, name: str, parts: Mapping[str, Any], path: Path) -> Pair:
+    def bundle(self, name: str, parts: dict[str, Any], path: Path, owner: Any) -> Pair:
         """Encode a value that is made of other values as one object, with its arrays inside.
 
         Args:
             name: the restorer's name.
             parts: the values that it is made of; the restorer gets them back by `Decoder.bundle`.
             path: where the value is.
+            owner: the value.
         """
         segments: list[tuple[str, Callable[[], bytes]]] = []
 
@@ -301,7 +320,8 @@ class Encoder:
             segments.append((kind, data))
             return len(segments) - 1
 
-        plain, entries = Encoder(add).named(parts, path)
+        with _Visit(self._inside, owner, path):
+            plain, entries = Encoder(add, inside=self._inside).named(parts, path)
         return None, [
             name,
             self.add("bundle", lambda: pack(plain, entries, [(kind, data()) for kind, data in segments])),
@@ -318,12 +338,13 @@ class Encoder:
                     entries[str(at)] = entry
             return plain, entries
 
-    def named(self, values: Mapping[str, Any], path: Path) -> tuple[dict[str, Plain], dict[str, Any]]:
+    def named(self, values: dict[str, Any], path: Path) -> tuple[dict[str, Plain], dict[str, Any]]:
         """Encode the values of a mapping whose keys are text."""
         with _Visit(self._inside, values, path):
             plain, entries = {}, {}
-            for key, value in values.items():
-                plain[key], entry = self.encode(value, f"{path}[{key!r}]")
+            for key, value in dict.items(values):  # a Bunch may have an item called `items`
+                at = member_path(path, key) if isinstance(values, Bunch) else f"{path}[{key!r}]"
+                plain[key], entry = self.encode(value, at)
                 if entry is not None:
                     entries[key] = entry
             return plain, entries
@@ -371,10 +392,11 @@ def _encode_tuple(encoder: Encoder, value: tuple[Any, ...], path: Path) -> Pair:
 
 def _encode_set(encoder: Encoder, value: set[Any] | frozenset[Any], path: Path) -> Pair:
     """Encode a set's items in the order of their encoded forms, so that equal sets have equal documents."""
-    pairs = [encoder.encode(item, f"{path}{{{at}}}") for at, item in enumerate(value)]
-    pairs.sort(key=lambda pair: orjson.dumps(pair, option=orjson.OPT_SORT_KEYS))
-    entries = {str(at): entry for at, (_, entry) in enumerate(pairs) if entry is not None}
-    return [plain for plain, _ in pairs], [type(value).__name__, entries]
+    plain, entries = encoder.items(value, path, value)
+    pairs = [(item, entries.get(str(at))) for at, item in enumerate(plain)]
+    pairs.sort(key=dump_json)
+    sorted_entries = {str(at): entry for at, (_, entry) in enumerate(pairs) if entry is not None}
+    return [item for item, _ in pairs], [type(value).__name__, sorted_entries]
 
 
 def _encode_dict(encoder: Encoder, value: dict[Any, Any], path: Path) -> Pair:
@@ -385,31 +407,38 @@ def _encode_dict(encoder: Encoder, value: dict[Any, Any], path: Path) -> Pair:
 
 
 def _encode_other_keys(encoder: Encoder, value: dict[Any, Any], path: Path) -> Pair:
-    """Encode a dict whose keys are not all text: the document has them as text, `types` as they are."""
-    items, entries = encoder.items(value.values(), path, value)
-    own_keys = list(value)
+    """Encode a mapping whose keys are not all text: the document has them as text, `types` as they are."""
+    own_keys = list(dict.keys(value))
+    items, entries = encoder.items(dict.values(value), path, value)
     keys, key_entries = encoder.items(own_keys, f"{path}.keys()", own_keys)
     plain: dict[str, Plain] = {}
-    for key, item in zip(value, items, strict=True):
-        text = (describe_code(key) or str(key)).encode("utf-8", "replace").decode().replace("\0", "�")
+    for key, item in zip(own_keys, items, strict=True):
+        text = _key_text(key)
         while text in plain:
             text += "'"
         plain[text] = item
-    return plain, ["items", keys, key_entries, entries]
+    return plain, [type(value).__name__, entries, keys, key_entries]
+
+
+def _key_text(key: Any) -> str:
+    """Write a key as text, for readers of the document."""
+    text = hex(key) if type(key) is int and key not in INT64 else describe_code(key) or str(key)
+    return readable(text)
 
 
 def _encode_bunch(encoder: Encoder, value: Bunch, path: Path) -> Pair:
-    plain, entry = _encode_dict(encoder, dict(value), path)
-    return plain, ["Bunch", entry]
+    if not _are_plain(value):
+        return _encode_other_keys(encoder, value, path)
+    plain, entries = encoder.named(value, path)
+    return plain, [type(value).__name__, entries]
 
 
 def _encode_frozen(encoder: Encoder, value: FrozenBunch, path: Path) -> Pair:
     described, encoder.describe = encoder.describe, True
     try:
-        plain, entry = _encode_dict(encoder, dict(value), path)
+        return _encode_bunch(encoder, value, path)
     finally:
         encoder.describe = described
-    return plain, ["FrozenBunch", entry]
 
 
 class Decoder:
@@ -500,8 +529,10 @@ def _restorer(entry: Any, path: Path) -> Restorer:
     return restorer
 
 
-def _decode_items(decoder: Decoder, plain: Plain, arguments: list[Any], path: Path) -> dict[Any, Any]:
-    plain_keys, key_entries, entries = arguments
+def _decode_mapping(decoder: Decoder, plain: Plain, arguments: list[Any], path: Path) -> dict[Any, Any]:
+    if len(arguments) == 1:
+        return decoder.named(plain, arguments[0], path)
+    entries, plain_keys, key_entries = arguments
     keys = decoder.items(plain_keys, key_entries, path)
     values = decoder.items(list(plain.values()), entries, path)
     return dict(zip(keys, values, strict=True))
@@ -523,10 +554,11 @@ _RESTORERS: Final[dict[str, Restorer]] = {
     "tuple": lambda decoder, plain, arguments, path: tuple(decoder.items(plain, arguments[0], path)),
     "set": lambda decoder, plain, arguments, path: set(decoder.items(plain, arguments[0], path)),
     "frozenset": lambda decoder, plain, arguments, path: frozenset(decoder.items(plain, arguments[0], path)),
-    "dict": lambda decoder, plain, arguments, path: decoder.named(plain, arguments[0], path),
-    "items": _decode_items,
-    "Bunch": lambda decoder, plain, arguments, path: Bunch(decoder.decode(plain, arguments[0], path)),
-    "FrozenBunch": lambda decoder, plain, arguments, path: FrozenBunch(decoder.decode(plain, arguments[0], path)),
+    "dict": _decode_mapping,
+    "Bunch": lambda decoder, plain, arguments, path: Bunch(_decode_mapping(decoder, plain, arguments, path)),
+    "FrozenBunch": lambda decoder, plain, arguments, path: FrozenBunch(
+        _decode_mapping(decoder, plain, arguments, path)
+    ),
 }
 
 

@@ -7,7 +7,8 @@ str with NUL or lone   U+FFFD in their place               ``["str", base64 of U
 surrogates
 bytes                  null                                ``["bytes", base64]``; longer than 1 KiB: ``["bytes_object", name]``
 complex                its text                            ``["complex", real, imaginary]`` as float bits
-Decimal, Fraction      its text                            ``["decimal"]``, ``["fraction"]``
+Decimal                its text                            ``["decimal"]``
+Fraction               its text                            ``["fraction", numerator, denominator]``
 UUID                   its text                            ``["uuid"]``
 date, time, datetime   ISO 8601                            ``["date"]``, ``["time" or "datetime", fold, zone]``
 timedelta              total seconds                       ``["timedelta", days, seconds, microseconds]``
@@ -21,16 +22,21 @@ import base64
 import datetime
 import decimal
 import fractions
+import json
 import pathlib
 import struct
 import uuid
 import zoneinfo
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_mltraq.codec.text import readable
 from pytest_mltraq.errors import UnsupportedTypeError
 
 if TYPE_CHECKING:
     from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
+
+LONGEST_NUMBER: Final = 4000
+"""Numbers with more bits have no text: Python limits how long it takes to write one."""
 
 SHORT: Final = 1024
 """Bytes up to this length stay in the document's types; longer ones become an object."""
@@ -47,8 +53,7 @@ _PATHS: Final = {
 
 
 def _encode_str(encoder: Encoder, value: str, path: str) -> Pair:
-    readable = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "�")
-    return readable, ["str", base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()]
+    return readable(value), ["str", base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()]
 
 
 def _decode_str(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> str:
@@ -78,6 +83,17 @@ def _encode_datetime(encoder: Encoder, value: datetime.datetime | datetime.time,
     return value.isoformat(), [name, value.fold, encode_zone(value.tzinfo, f"{path}.tzinfo")]
 
 
+def _encode_fraction(encoder: Encoder, value: fractions.Fraction, path: str) -> Pair:
+    digits = value.numerator.bit_length() + value.denominator.bit_length()
+    text = str(value) if digits < LONGEST_NUMBER else None
+    return text, ["fraction", hex(value.numerator), hex(value.denominator)]
+
+
+def _decode_fraction(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> fractions.Fraction:
+    numerator, denominator = arguments
+    return fractions.Fraction(int(numerator, 16), int(denominator, 16))
+
+
 def encode_zone(zone: datetime.tzinfo | None, path: str) -> str | list[Any] | None:
     """Return what restores a time zone: the key of a ZoneInfo; offset [µs] and name of a `datetime.timezone`."""
     if zone is None:
@@ -86,7 +102,8 @@ def encode_zone(zone: datetime.tzinfo | None, path: str) -> str | list[Any] | No
         return zone.key
     if type(zone) is datetime.timezone:
         offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
-        return [offset // datetime.timedelta(microseconds=1), *name]
+        # As JSON in itself, because a name may be any text.
+        return [offset // datetime.timedelta(microseconds=1), *map(json.dumps, name)]
     message = (
         f"time zones of type {type(zone).__qualname__} can't be stored: use zoneinfo.ZoneInfo or datetime.timezone"
     )
@@ -102,7 +119,7 @@ def decode_zone(stored: Any) -> datetime.tzinfo | None:
     offset, *name = stored
     if offset == 0 and not name:
         return datetime.UTC
-    return datetime.timezone(datetime.timedelta(microseconds=offset), *name)
+    return datetime.timezone(datetime.timedelta(microseconds=offset), *map(json.loads, name))
 
 
 def _decode_datetime(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> datetime.datetime:
@@ -139,7 +156,7 @@ WRITERS: Final[dict[type, Writer]] = {
     bytes: _encode_bytes,
     complex: _encode_complex,
     decimal.Decimal: lambda encoder, value, path: (str(value), ["decimal"]),
-    fractions.Fraction: lambda encoder, value, path: (str(value), ["fraction"]),
+    fractions.Fraction: _encode_fraction,
     uuid.UUID: lambda encoder, value, path: (str(value), ["uuid"]),
     datetime.date: lambda encoder, value, path: (value.isoformat(), ["date"]),
     datetime.time: _encode_datetime,
@@ -152,7 +169,7 @@ RESTORERS: Final[dict[str, Restorer]] = {
     "bytes": _decode_bytes,
     "complex": _decode_complex,
     "decimal": lambda decoder, plain, arguments, path: decimal.Decimal(plain),
-    "fraction": lambda decoder, plain, arguments, path: fractions.Fraction(plain),
+    "fraction": _decode_fraction,
     "uuid": lambda decoder, plain, arguments, path: uuid.UUID(plain),
     "date": lambda decoder, plain, arguments, path: datetime.date.fromisoformat(plain),
     "time": _decode_time,

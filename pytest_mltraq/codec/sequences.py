@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _encode_sequence(encoder: Encoder, value: Sequence, path: str) -> Pair:
     times, columns = value.columns()
     parts = {"times": _compact(times), "columns": {name: _compact(column) for name, column in columns.items()}}
-    return encoder.bundle("pytest_mltraq.sequence", parts, path)
+    return encoder.bundle("pytest_mltraq.sequence", parts, path, value)
 
 
 def _compact(column: list[Any]) -> Any:

@@ -37,20 +37,26 @@ Table = TypeVar("Table", pd.DataFrame, pd.Series)
 def _encode_frame(encoder: Encoder, value: pd.DataFrame, path: str) -> Pair:
     data = [_take_apart(value.iloc[:, at].array, f"{path}.iloc[:, {at}]") for at in range(value.shape[1])]
     parts = {"index": value.index, "columns": value.columns, "data": data, **_labels(value)}
-    return encoder.bundle("pandas.frame", parts, path)
+    return encoder.bundle("pandas.frame", parts, path, value)
 
 
 def _decode_frame(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.DataFrame:
     parts = decoder.bundle(arguments[0], path)
-    data = {at: _put_together(array) for at, array in enumerate(parts["data"])}
-    frame = pd.DataFrame(data, index=parts["index"], copy=False)
-    frame.columns = parts["columns"]
+    columns = {at: _column(_put_together(array)) for at, array in enumerate(parts["data"])}
+    frame = pd.DataFrame(columns, copy=False) if columns else pd.DataFrame(index=parts["index"])
+    frame.index, frame.columns = parts["index"], parts["columns"]
     return _relabel(frame, parts)
+
+
+def _column(data: Any) -> pd.Series:
+    """Make a column of exactly this data: pandas would take objects that are texts for its own type of texts."""
+    column: pd.Series = pd.Series(data, dtype=data.dtype, copy=False)
+    return column
 
 
 def _encode_series(encoder: Encoder, value: pd.Series, path: str) -> Pair:
     parts = {"index": value.index, "data": _take_apart(value.array, path), "name": value.name, **_labels(value)}
-    return encoder.bundle("pandas.series", parts, path)
+    return encoder.bundle("pandas.series", parts, path, value)
 
 
 def _decode_series(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.Series:
@@ -72,7 +78,7 @@ def _relabel(value: Table, parts: Parts) -> Table:
 
 
 def _encode_index(encoder: Encoder, value: pd.Index, path: str) -> Pair:
-    return encoder.bundle("pandas.index", _index_parts(value, path), path)
+    return encoder.bundle("pandas.index", _index_parts(value, path), path, value)
 
 
 def _index_parts(value: pd.Index, path: str) -> Parts:
@@ -84,8 +90,22 @@ def _index_parts(value: pd.Index, path: str) -> Parts:
             "codes": [np.asarray(codes) for codes in value.codes],
             "names": list(value.names),
         }
-    freq = getattr(value, "freqstr", None)
-    return {"data": _take_apart(value.array, path), "name": value.name, "freq": freq}
+    return {"data": _take_apart(value.array, path), "name": value.name, "freq": _freq(value, path)}
+
+
+def _freq(index: pd.Index, path: str) -> str | None:
+    """Return the name of an index's frequency, where it says all of it."""
+    freq = getattr(index, "freq", None)
+    if freq is None:
+        return None
+    try:
+        exact = pd.tseries.frequencies.to_offset(freq.freqstr) == freq
+    except ValueError:
+        exact = False
+    if exact:
+        return str(freq.freqstr)
+    message = f"an index with the frequency {freq!r} can't be stored: set its freq to None"
+    raise UnsupportedTypeError(path, message)
 
 
 def _decode_index(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.Index:
@@ -102,13 +122,13 @@ def _decode_index(decoder: Decoder, plain: Any, arguments: list[Any], path: str)
 
 
 def _encode_array(encoder: Encoder, value: Any, path: str) -> Pair:
-    return encoder.bundle("pandas.array", _take_apart(value, path), path)
+    return encoder.bundle("pandas.array", _take_apart(value, path), path, value)
 
 
 def _take_apart(array: Any, path: str) -> Parts:
     """Take the array of a column or index apart, into values that the codec knows."""
     dtype = array.dtype
-    if isinstance(dtype, np.dtype) or isinstance(array, pd.arrays.NumpyExtensionArray):
+    if isinstance(dtype, np.dtype) or type(array) is pd.arrays.NumpyExtensionArray:
         values = np.asarray(array)
         return (
             {"kind": "object", "values": list(values)}

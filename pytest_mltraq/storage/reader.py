@@ -11,7 +11,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
-from pytest_mltraq.codec import Stored, decode_document, load_json
+from pytest_mltraq.codec import Stored, decode_document, digest_object, load_json
 from pytest_mltraq.errors import CorruptDataError, NotFoundError, near
 from pytest_mltraq.run import Run, RunError, StepTime
 from pytest_mltraq.steps import StepCode
@@ -117,7 +117,11 @@ def object_loader(connection: Connection) -> Callable[[str], Stored]:
         if row is None:
             message = f"object {digest} is missing in the database"
             raise LookupError(message)
-        return Stored(row.kind, bytes(row.data))
+        stored = Stored(row.kind, bytes(row.data))
+        if digest_object(stored) != digest:
+            message = f"object {digest} is damaged: its content has another digest"
+            raise ValueError(message)
+        return stored
 
     return load
 
