@@ -104,7 +104,8 @@ PROVIDERS: Final = (
 _DIST_INFO: Final = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info")
 _PULL_REQUEST: Final = re.compile(r"(?:^|/)(\d+)(?:/merge|/head)?$")
 _SECRET_NAME: Final = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
-_URL_PASSWORD: Final = re.compile(r"(\w[\w+.-]*://[^\s/:@]*):[^\s/@]+@")
+_URL_PASSWORD: Final = re.compile(r"(\w[\w+.-]*://[^\s/:@?]*):[^\s/]*@")
+_QUERY_PASSWORD: Final = re.compile(r"([?&][\w.-]*(?:pass|secret|token)[\w.-]*=)[^\s&#]*", re.IGNORECASE)
 
 
 def capture(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] = os.environ) -> Environment:
@@ -189,13 +190,13 @@ def without_secrets(arguments: Sequence[str]) -> str:
 
 
 def without_password(text: str) -> str:
-    """Replace the passwords of URLs in a text.
+    """Replace the passwords of URLs in a text, before the host and in the query.
 
     Example:
-        >>> without_password("postgresql://ann:secret@db/x")
-        'postgresql://ann:***@db/x'
+        >>> without_password("postgresql://ann:secret@db/x?sslpassword=secret")
+        'postgresql://ann:***@db/x?sslpassword=***'
     """
-    return _URL_PASSWORD.sub(r"\1:***@", text)
+    return _QUERY_PASSWORD.sub(r"\1***", _URL_PASSWORD.sub(r"\1:***@", text))
 
 
 def _with_ci(revision: Revision, provider: Provider | None, variables: Mapping[str, str]) -> Revision:

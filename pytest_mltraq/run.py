@@ -242,23 +242,23 @@ def seeded(seed: int) -> Iterator[None]:
 def seed_random(seed: int) -> None:
     """Seed the global random numbers of Python, and of NumPy and PyTorch where imported."""
     random.seed(seed)
-    if numpy := sys.modules.get("numpy.random"):
-        numpy.seed(seed)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(seed)
     if torch := sys.modules.get("torch"):
         torch.manual_seed(seed)
 
 
 def save_random() -> Callable[[], None]:
     """Save the state of the global random numbers; returns what restores it."""
-    numpy, torch = sys.modules.get("numpy.random"), sys.modules.get("torch")
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     state = random.getstate()
-    numpy_state = numpy.get_state() if numpy else None
+    numpy_state = numpy.random.get_state() if numpy else None
     torch_state = torch.get_rng_state() if torch else None
 
     def restore() -> None:
         random.setstate(state)
         if numpy:
-            numpy.set_state(numpy_state)
+            numpy.random.set_state(numpy_state)
         if torch:
             torch.set_rng_state(torch_state)
 

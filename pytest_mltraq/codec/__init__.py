@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from pytest_mltraq.codec.code import describe_code
 from pytest_mltraq.codec.document import (
+    Decoder,
     Encoded,
     Objects,
     Stored,
@@ -31,6 +32,7 @@ from pytest_mltraq.codec.document import (
 )
 
 __all__ = [
+    "Decoder",
     "Encoded",
     "Objects",
     "Stored",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import unittest
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -50,50 +51,78 @@ class Collecting:
         self._running = running
         self._declared: dict[tuple[str, str], Declaration] = {}
         self._places: dict[str, str] = {}
+        self._functions: set[Any] = set()
+        self._drivers: set[Any] = set()
+        self._expanded: dict[int, tuple[pytest.Mark, list[Params] | None]] = {}
         self._mark = pytest.mark.experiment
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> pytest.Collector | None:
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> Any:
         """Have pytest collect experiment classes and functions."""
         if inspect.isclass(obj):
             if self._is_experiment_class(collector, name, obj):
                 return pytest.Class.from_parent(collector, name=name, obj=obj)
             return None
         function = obj.__func__ if isinstance(obj, staticmethod) else obj
-        if inspect.isfunction(function) and self._is_experiment(collector, name, function):
-            self._declare(collector, name, function)
+        if not inspect.isfunction(function):
+            return None
+        if function in self._drivers:
+            return None
+        if self._is_experiment(collector, name, function):
+            declaration = self._declare(collector, name, function)
+            if declaration.has_async_steps:
+                return self._collect_async(collector, name, function)
+        elif function in self._functions and not matches(name, self._config.getini("python_functions")):
+            return []  # imported: it is an experiment where it is defined
         return None
 
     def _is_experiment_class(self, collector: pytest.Collector, name: str, obj: type) -> bool:
         return (
-            _defined_in(collector, obj)
-            and matches(name, self._settings.classes)
+            matches(name, self._settings.classes)
+            and _defined_in(collector, obj)
             and getattr(obj, "__test__", True) is not False
+            and not issubclass(obj, unittest.TestCase)
         )
 
     def _is_experiment(self, collector: pytest.Collector, name: str, function: Any) -> bool:
         if function.__dict__.get("__test__") is False:
             return False
+        is_method = isinstance(collector, pytest.Class)
+        if not is_method and not _defined_in(collector, function):
+            return False
         if any(mark.name == "experiment" for mark in getattr(function, "pytestmark", [])):
             return True
-        if not matches(name, self._settings.functions):
-            return False
-        if isinstance(collector, pytest.Class):
-            return matches(collector.name, self._settings.classes)
-        return _defined_in(collector, function)
+        of_experiments = not is_method or matches(collector.name, self._settings.classes)
+        return of_experiments and matches(name, self._settings.functions)
 
-    def _declare(self, collector: pytest.Collector, name: str, function: Any) -> None:
+    def _declare(self, collector: pytest.Collector, name: str, function: Any) -> Declaration:
         chain = find_chain(collector, function)
-        experiment = self._describe(collector, name, function)
-        declaration = Declaration(
-            experiment, chain, make_link(function, name if isinstance(collector, pytest.Class) else None)
-        )
+        method = name if isinstance(collector, pytest.Class) else None
+        declaration = Declaration(self._describe(collector, name, function), chain, make_link(function, method))
         self._declared[collector.nodeid, name] = declaration
-        requested = dict.fromkeys(["run", *declaration.requested(), *self._axes(collector, function)])
-        pytest.mark.usefixtures(*requested)(function)
+        self._functions.add(function)
         function.__test__ = True
-        if declaration.has_async_steps:
-            setattr(collector.obj, name, self._running.drive(function))  # type: ignore[attr-defined]
+        own = list(getattr(function, "pytestmark", []))
+        requested = {"run", *self._axes(own, function, collector)}
+        shared = {*self._axes(collector.iter_markers(), function, collector)}
+        if method is None or any(mark.name == "steps" for mark in own):
+            requested.update(declaration.requested())
+        else:
+            shared.update(declaration.requested())
+        if method is None:
+            requested |= shared
+        elif shared:
+            # Of the class and not of the function, which other classes may inherit.
+            collector.add_marker(pytest.mark.usefixtures(*sorted(shared)))
+        pytest.mark.usefixtures(*sorted(requested))(function)
+        return declaration
+
+    def _collect_async(self, collector: Any, name: str, function: Any) -> Any:
+        """Have a coroutine function collected in the place of an experiment with async steps, by every plugin."""
+        driver = self._running.drive(function)
+        self._drivers.add(driver)
+        setattr(collector.obj, name, driver)
+        return collector.ihook.pytest_pycollect_makeitem(collector=collector, name=name, obj=driver)
 
     def _describe(self, collector: pytest.Collector, name: str, function: Any) -> CurrentExperiment:
         given: dict[str, Any] = {}
@@ -122,19 +151,45 @@ class Collecting:
                 raise collector.CollectError(message)
         return CurrentExperiment(experiment_name, config, FrozenBunch(given), inspect.getdoc(function), here)
 
-    def _axes(self, collector: pytest.Collector, function: Any) -> Iterator[str]:
-        """Yield the names that parametrization gives values to, so that runs have them whoever requests them."""
-        for mark in own_markers(function, collector, "parametrize"):
-            names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
-            yield from [name.strip() for name in names.split(",")] if isinstance(names, str) else names
-        yield from dict.fromkeys(itertools.chain.from_iterable(_params(function, collector)))
+    def _axes(self, marks: Iterable[pytest.Mark], function: Any, collector: pytest.Collector) -> Iterator[str]:
+        """Yield the names that markers give values to, so that runs have them whoever requests them."""
+        for mark in marks:
+            if mark.name == "parametrize":
+                names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
+                yield from [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+            elif mark.name == "runs":
+                yield from itertools.chain.from_iterable(self._expand(mark, function, collector))
+
+    def _expand(self, mark: pytest.Mark, function: Any, collector: Any) -> list[Params]:
+        """Return the params that a `runs` marker stands for; once, because an axis may be an iterator.
+
+        Raises:
+            collector.CollectError: the marker is wrong.
+        """
+        _, known = self._expanded.get(id(mark), (mark, None))
+        if known is None:
+            try:
+                known = _expand(mark)
+            except GridError as error:
+                message = f"{place(function)}: the marker runs: {error}"
+                raise collector.CollectError(message) from None
+            self._expanded[id(mark)] = mark, known
+        return known
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Make runs of the `runs` markers."""
-        definition = metafunc.definition
-        if next(definition.iter_markers("runs"), None) is None:
+        definition, collector = metafunc.definition, metafunc.definition.parent
+        is_declared = collector is not None and (collector.nodeid, definition.name) in self._declared
+        marks = [mark for mark in definition.iter_markers("runs") if is_declared or mark in definition.own_markers]
+        if not marks:
             return
-        combinations = _params(metafunc.function, definition.parent)
+        combinations: list[Params] = [{}]
+        for mark in marks:
+            try:
+                combinations = multiply(combinations, self._expand(mark, metafunc.function, collector))
+            except GridError as error:
+                message = f"{place(metafunc.function)}: the marker runs: {error}"
+                raise pytest.Collector.CollectError(message) from None
         axes = list(dict.fromkeys(itertools.chain.from_iterable(combinations)))
         short = {axis: _Short(axis) for axis in axes}
         rows = [_row(axes, params) for params in combinations]
@@ -178,28 +233,20 @@ def _defined_in(collector: pytest.Collector, obj: Any) -> bool:
     return module is not None and bool(obj.__module__ == module.obj.__name__)
 
 
-def _params(function: Any, collector: Any) -> list[Params]:
-    """Return the params of each run that the `runs` markers stand for.
+def _expand(mark: pytest.Mark) -> list[Params]:
+    """Return the params that a `runs` marker stands for.
 
     Raises:
-        collector.CollectError: a marker is wrong.
+        GridError: the marker is wrong.
     """
-    combinations: list[Params] = [{}]
-    for mark in own_markers(function, collector, "runs"):
-        if bool(mark.args) == bool(mark.kwargs) or len(mark.args) > 1:
-            message = (
-                f"{place(function)}: the marker runs expects axes, runs(seed=range(5)), or one grid or list of grids"
-            )
-            raise collector.CollectError(message)
-        try:
-            combinations = multiply(combinations, expand_grids(mark.args[0] if mark.args else mark.kwargs))
-        except GridError as error:
-            message = f"{place(function)}: the marker runs: {error}"
-            raise collector.CollectError(message) from None
+    if bool(mark.args) == bool(mark.kwargs) or len(mark.args) > 1:
+        message = "expected axes, runs(seed=range(5)), or one grid or list of grids"
+        raise GridError(message)
+    combinations = expand_grids(mark.args[0] if mark.args else mark.kwargs)
     for axis in itertools.chain.from_iterable(combinations):
         if type(axis) is not str or axis in RESERVED_AXES:
-            message = f"{place(function)}: the marker runs: an axis can't be called {axis!r}"
-            raise collector.CollectError(message)
+            message = f"an axis can't be called {axis!r}"
+            raise GridError(message)
     return combinations
 
 

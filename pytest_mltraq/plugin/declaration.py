@@ -43,19 +43,22 @@ class Link:
     optional: tuple[str, ...]
     is_async: bool
 
-    def call(self, item: pytest.Function) -> Any:
+    def check(self, item: pytest.Item) -> None:
+        """Fail the run where a required param is not on its axes: a union of grids may give runs different ones."""
+        __tracebackhide__ = True
+        available = fixture_values(item)
+        for name in self.required:
+            if available.get(name) is ABSENT:
+                pytest.fail(f"{self.name} requests the param {name!r}, which this run doesn't have", pytrace=False)
+
+    def call(self, item: pytest.Item) -> Any:
         """Call the step with what it requests."""
         __tracebackhide__ = True
-        available = item.funcargs
+        self.check(item)
+        available = fixture_values(item)
         names = [*self.required, *(name for name in self.optional if available.get(name, ABSENT) is not ABSENT)]
         arguments = {name: available[name] for name in names}
-        for name, value in arguments.items():
-            if value is ABSENT:
-                pytest.fail(
-                    f"{self.name} requests the param {name!r}, which this run doesn't have: give it a default",
-                    pytrace=False,
-                )
-        function = getattr(item.instance, self.method) if self.method else self.function
+        function = getattr(item.instance, self.method) if self.method else self.function  # type: ignore[attr-defined]
         return function(**arguments)
 
 
@@ -113,7 +116,11 @@ class Declaration:
         experiment = self.experiment
         params = item_params(item)
         config = copy.deepcopy(experiment.config) if experiment.config else experiment.config
-        run = Run(params, config=config, seed=derive_seed(experiment.name, params))
+        run = Run(
+            {name: _own(value) for name, value in params.items()},
+            config=config,
+            seed=derive_seed(experiment.name, params),
+        )
         run.attempts = self.attempts[item.nodeid] = self.attempts.get(item.nodeid, 0) + 1
         return run
 
@@ -137,23 +144,25 @@ class Attempt:
         params: its params, encoded, and the objects that they refer to.
     """
 
-    item: pytest.Function
+    item: pytest.Item
     declaration: Declaration
     run: Run
     params: tuple[Encoded, Objects]
 
     def has_foreign_run(self) -> bool:
         """Whether the item is a test that got the suite's own fixture `run`, of a wider scope, set up earlier."""
-        return self.declaration.is_test and self.item.funcargs.get("run", self.run) is not self.run
+        return self.declaration.is_test and fixture_values(self.item).get("run", self.run) is not self.run
 
 
 ATTEMPT = pytest.StashKey[Attempt | None]()
 
 
-def make_link(function: Step, method: str | None = None) -> Link:
+def make_link(function: Any, method: str | None = None) -> Link:
     """Look up what a step requests."""
+    is_static = isinstance(function, staticmethod)
+    function = _function(function)
     parameters = list(inspect.signature(function).parameters.values())
-    if method is not None and not isinstance(function, staticmethod):
+    if method is not None and not is_static:
         parameters = parameters[1:]
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     return Link(
@@ -182,18 +191,21 @@ def find_chain(collector: pytest.Collector, obj: Any) -> tuple[Link, ...]:
     if marker is None:
         members = methods if isinstance(owner, type) else vars(owner)
         steps = [(name, value) for name, value in members.items() if name.startswith(STEP_PREFIX) and is_step(value)]
-        return tuple(make_link(_function(step), name if methods else None) for name, step in steps)
-    for step in marker.args:
+        return tuple(make_link(step, name if methods else None) for name, step in steps)
+    # pytest takes a marker that is called with one function alone for a decorator of it: one step is a list.
+    named = marker.args[0] if len(marker.args) == 1 and isinstance(marker.args[0], list) else marker.args
+    for step in named:
         if not callable(_function(step)):
             message = f"{place(obj)}: the marker steps expects functions, found {type(step).__name__} {step!r}"
             raise collector.CollectError(message)
     names = {id(_function(value)): name for name, value in methods.items()}
-    return tuple(make_link(_function(step), names.get(id(_function(step)))) for step in marker.args)
+    return tuple(make_link(step, names.get(id(_function(step)))) for step in named)
 
 
 def is_step(value: object) -> bool:
     """Whether something called `step_...` is a step: a function, not a fixture or a class."""
-    return inspect.isroutine(_function(value)) or isinstance(value, functools.partial)
+    function = _function(value)
+    return inspect.isfunction(function) or inspect.isbuiltin(function) or isinstance(function, functools.partial)
 
 
 def _function(value: Any) -> Any:
@@ -254,6 +266,16 @@ def current_experiment(item: pytest.Item) -> CurrentExperiment:
     """Return the experiment of an item; a test without `run` is one too, of which nothing is stored."""
     declaration = item.stash.get(DECLARATION, None)
     return (declare_test(item) if declaration is None else declaration).experiment
+
+
+def _own(value: Any) -> Any:
+    """Copy lists and the like, so that what a run does to a param doesn't reach other runs."""
+    return copy.deepcopy(value) if type(value) in (list, dict, set) else value
+
+
+def fixture_values(item: pytest.Item) -> dict[str, Any]:
+    """Return the values of the fixtures and params that an item requests."""
+    return getattr(item, "funcargs", {})
 
 
 def item_params(item: pytest.Item) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Recording:
         self._settings = settings
         self._started_at = datetime.datetime.now(datetime.UTC)
         self._open: dict[str, tuple[str, RunRecord]] = {}
+        self._retried: set[str] = set()
         self._failure: StorageError | None = None
         self._summary = Summary()
         self._live = None
@@ -59,6 +60,8 @@ class Recording:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the record off a report, before other plugins see it."""
         message: dict[str, Any] | None = report.__dict__.pop(REPORT_KEY, None)
+        if str(report.outcome) == "rerun":  # pytest-rerunfailures': only the last attempt is the run
+            self._retried.add(report.nodeid)
         if message is not None:
             self._take(report.nodeid, message)
         elif report.when not in ("setup", "call", "teardown"):  # pytest-xdist's report of a killed worker
@@ -71,6 +74,9 @@ class Recording:
             self._open[nodeid] = message["name"], RunRecord(*message["started"])
         if "finished" in message:
             self._open.pop(nodeid, None)
+            if nodeid in self._retried:
+                self._retried.remove(nodeid)
+                return
             self._store_run(message["name"], RunRecord(*message["finished"]))
 
     def _close_run(self, nodeid: str, outcome: str) -> None:
@@ -101,16 +107,15 @@ class Recording:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show a table of each experiment, and where the runs are."""
-        if self._failure is not None:
-            terminalreporter.write_sep("=", "mltraq", red=True)
-            terminalreporter.write_line(str(self._failure), red=True)
-        if not self._summary:
+        if not self._summary and self._failure is None:
             return
         terminalreporter.write_sep("=", "mltraq")
         verbose = self._config.get_verbosity() > 0
         for line in self._summary.lines(shutil.get_terminal_size().columns, everything=verbose):
             terminalreporter.write_line(line)
-        if self._shown is None:
+        if self._failure is not None:
+            terminalreporter.write_line(str(self._failure), red=True)
+        elif self._shown is None:
             terminalreporter.write_line("nothing was stored: name a database with --mltraq-db=results.db")
-        elif self._failure is None:
+        else:
             terminalreporter.write_line(f"stored in {self._shown}")

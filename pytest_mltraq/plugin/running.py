@@ -13,7 +13,7 @@ import pytest
 
 from pytest_mltraq.codec import Encoded, Objects, encode_document
 from pytest_mltraq.errors import UnsupportedTypeError, near
-from pytest_mltraq.plugin.declaration import ATTEMPT, DECLARATION, Attempt, Declaration
+from pytest_mltraq.plugin.declaration import ATTEMPT, DECLARATION, Attempt, Declaration, declare_test
 from pytest_mltraq.record import (
     RunRecord,
     encode_params,
@@ -43,6 +43,7 @@ class Running:
     def __init__(self, config: pytest.Config) -> None:
         self._root: Path = config.rootpath
         self._worker: str | None = getattr(config, "workerinput", {}).get("workerid")
+        self._item: pytest.Item | None = None
         self._current: Attempt | None = None
         self._announced: set[str] = set()
         self._unseeded: Callable[[], None] | None = None
@@ -51,13 +52,19 @@ class Running:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Make the run, before its fixtures are set up."""
         __tracebackhide__ = True
+        self._item = item
         declaration = item.stash.get(DECLARATION, None)
-        if declaration is None or not isinstance(item, pytest.Function):
+        if declaration is None:
             self._restore_random()
-            return
+        else:
+            self._begin(item, declaration)
+
+    def _begin(self, item: pytest.Item, declaration: Declaration) -> Attempt:
+        """Make the run of a new attempt at an item."""
         attempt = Attempt(item, declaration, declaration.start(item), NO_PARAMS)
         item.stash[ATTEMPT] = self._current = attempt
         attempt.params = encode_params(attempt.run)
+        return attempt
 
     def _seed_random(self, seed: int) -> None:
         """Seed the global random numbers for a run; their state before is kept for the next test that is none."""
@@ -74,13 +81,18 @@ class Running:
     def run(self) -> Run:
         """The current run: what is set in `run.fields` is stored, with `--mltraq-db`."""
         # It stands in for the fixture of the sleeping plugin, because one that requests `request` costs 35 µs a test more.
-        if self._current is None:
-            message = "the fixture run is for test functions"
+        attempt = self._current
+        if attempt is None and self._item is not None:  # a test that asks for it by `getfixturevalue`
+            declaration = declare_test(self._item)
+            declaration.positions[self._item.nodeid] = 0
+            attempt = self._begin(self._item, declaration)
+        if attempt is None:
+            message = "the fixture run is for tests and experiments"
             raise TypeError(message)
-        return self._current.run
+        return attempt.run
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Run | None:
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any], request: Any) -> Run | None:
         """Give experiments our `run` where the suite has a fixture of that name; its tests keep theirs."""
         attempt = self._current
         if attempt is None or fixturedef.argname != "run" or fixturedef.func.__module__.startswith(OURS):
@@ -88,9 +100,12 @@ class Running:
         if attempt.declaration.is_test:
             self._release(attempt.item)
             return None
+        if fixturedef.scope != "function":  # other tests share its value; the experiment gets the run all the same
+            return None
+        fixturedef.cached_result = (attempt.run, fixturedef.cache_key(request), None)  # where pytest looks for it
         return attempt.run
 
-    def _release(self, item: pytest.Function) -> None:
+    def _release(self, item: pytest.Item) -> None:
         """Leave a test to the suite whose fixture `run` is another."""
         item.stash[ATTEMPT] = self._current = None
 
@@ -112,6 +127,7 @@ class Running:
                 with run.timed(link.name):
                     link.call(pyfuncitem)
             with run.timed(declaration.body.name):
+                declaration.body.check(pyfuncitem)
                 result = yield
         raise_refused(encode_document(run.fields, "fields", None).refused)
         return result
@@ -130,6 +146,7 @@ class Running:
                 with attempt.run.timed(link.name):
                     await _finished(link.call(attempt.item))
             with attempt.run.timed(attempt.declaration.body.name):
+                attempt.declaration.body.check(attempt.item)
                 return await _finished(body(*args, **kwargs))
 
         return chain
@@ -223,6 +240,8 @@ def _note(run: Run, report: pytest.TestReport, call: pytest.CallInfo[None]) -> N
         run.outcome = "failed"
     elif run.outcome != "failed":
         run.outcome = "error"
+    if run.error is not None:  # a teardown that fails after the run did says nothing new of it
+        return
     reason = getattr(report, "wasxfail", None)
     error = call.excinfo
     run.error = RunError(

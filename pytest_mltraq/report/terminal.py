@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
-from pytest_mltraq.codec import dump_json, load_json
+from pytest_mltraq.codec import Decoder, dump_json, load_json
+from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.record import RunRecord
 
 REPLICATE_PARAMS: Final = ("seed", "fold", "repeat")
@@ -53,7 +54,7 @@ class _Group:
     """Runs with the same params except those of replicates.
 
     Attributes:
-        params: the params of its first run, as JSON text.
+        params: the params, as JSON text.
         position: place of its first run in the experiment.
         means: the mean of each metric.
         runs: how many there are.
@@ -95,13 +96,16 @@ class Summary:
         if experiment is None:
             experiment = self._experiments[name] = _Experiment()
         experiment.outcomes[record.outcome or "interrupted"] += 1
-        key = _group_key(record.params, experiment.replicates)
+        params = _readable_params(record)
+        replicates = [name for name in REPLICATE_PARAMS if name in params]
+        experiment.replicates.update(dict.fromkeys(replicates))
+        key = dump_json({name: value for name, value in params.items() if name not in replicates})
         group = experiment.groups.get(key)
         if group is None:
             if len(experiment.groups) >= KEPT_GROUPS:
                 experiment.dropped += 1
                 return
-            group = experiment.groups[key] = _Group(record.params, record.position)
+            group = experiment.groups[key] = _Group(key, record.position)
         group.runs += 1
         group.position = min(group.position, record.position)
         _add_metrics(experiment.metrics, group, record)
@@ -118,13 +122,26 @@ class Summary:
             yield ""
 
 
-def _group_key(params: str, replicates: dict[str, None]) -> str:
-    """Return params without those of replicates, and note which there are."""
-    if not any(f'"{name}":' in params for name in REPLICATE_PARAMS):
-        return params
-    values = load_json(params, "params")
-    replicates.update(dict.fromkeys(name for name in REPLICATE_PARAMS if name in values))
-    return dump_json({name: value for name, value in values.items() if name not in REPLICATE_PARAMS})
+def _readable_params(record: RunRecord) -> dict[str, Any]:
+    """Return params as a table shows them; what JSON doesn't say is said by its type."""
+    params: dict[str, Any] = load_json(record.params, "params")
+    if record.types is not None:
+        for name, entry in load_json(record.types, "types").get("params", {}).items():
+            if params.get(name) is None:
+                params[name] = _restored(None, entry, name)
+    return params
+
+
+def _restored(value: Any, entry: list[Any], name: str) -> str:
+    """Write a param that JSON doesn't say; one that is an object in the database by its type and digest."""
+    try:
+        return str(Decoder(_missing).decode(value, entry, name))
+    except CorruptDataError:
+        return f"{entry[0]} {entry[-1][:8]}"
+
+
+def _missing(reference: Any) -> NoReturn:
+    raise KeyError(reference)
 
 
 def _add_metrics(metrics: dict[str, None], group: _Group, record: RunRecord) -> None:
@@ -146,11 +163,7 @@ def _table(name: str, experiment: _Experiment, width: int, *, everything: bool) 
     yield _title(name, experiment)
     shown = groups if everything else groups[:MAX_GROUPS]
     found = [load_json(group.params, "params") for group in shown]
-    params = [
-        name
-        for name in dict.fromkeys(name for of_group in found for name in of_group)
-        if name not in experiment.replicates
-    ]
+    params = list(dict.fromkeys(name for of_group in found for name in of_group))
     rows = [[*params, "runs", *experiment.metrics]]
     for group, of_group in zip(shown, found, strict=True):
         values = [_cell(of_group[name]) if name in of_group else "" for name in params]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy.engine import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
+from pytest_mltraq.environment import without_password
 from pytest_mltraq.errors import ConfigurationError, ForeignDatabaseError, StorageError
 from pytest_mltraq.storage import schema
 
@@ -22,6 +24,7 @@ BUSY_TIMEOUT_S: Final = 60
 """How long a writer waits for the others before it gives up."""
 
 _SCHEMES: Final = ("sqlite", "postgresql", "postgres")
+_SLIP: Final = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?:(?!//)")
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _OTHERS: Final = (
     ({"experiments", "alembic_version", "metrics"}, "an MLflow database"),
@@ -39,6 +42,9 @@ def parse_url(where: str | os.PathLike[str] | None) -> URL:
     if where is None:
         return make_url(IN_MEMORY)
     given = os.fspath(where)
+    if _SLIP.match(given):
+        message = f"expected a file, sqlite:///PATH or postgresql://USER@HOST/NAME, found {given.partition(':')[0]}: without //"
+        raise ConfigurationError(message)
     if "://" not in given:
         return URL.create("sqlite", database=str(Path(given).expanduser()))
     scheme = given.partition("://")[0]
@@ -50,6 +56,9 @@ def parse_url(where: str | os.PathLike[str] | None) -> URL:
     except (ArgumentError, ValueError) as error:
         message = f"expected {scheme}://USER@HOST/NAME as database, found a URL that can't be read"
         raise ConfigurationError(message) from error
+    if "@" in (url.host or ""):
+        message = f"{scheme}://...: a password that has an @ in it is written with %40 in its place"
+        raise ConfigurationError(message)
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     try:
@@ -65,7 +74,7 @@ def parse_url(where: str | os.PathLike[str] | None) -> URL:
 
 def shown(url: URL) -> str:
     """Write a URL without its password; the form is the same with every SQLAlchemy, which escapes differently."""
-    return url.render_as_string(hide_password=True).replace("%3Amemory%3A", ":memory:")
+    return without_password(url.render_as_string(hide_password=True)).replace("%3Amemory%3A", ":memory:")
 
 
 def open_engine(url: URL) -> Engine:
@@ -169,5 +178,5 @@ def translated(url: URL) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip()
-        message = f"{shown(url)}: {reason}"
+        message = f"{shown(url)}: {without_password(reason)}"
         raise StorageError(message) from error

@@ -69,7 +69,7 @@ class LiveSession:
         self._thread.join()
         self._thread = None
         if self._failure is not None:
-            lost = sum(isinstance(item, tuple) for item in self._waiting)
+            lost = sum(not isinstance(item, ExperimentRecord) for item in self._waiting)
             message = f"{lost} runs could not be stored: {self._failure}"
             raise StorageError(message) from self._failure
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import UserDefinedType
 
+from pytest_mltraq.environment import without_password
 from pytest_mltraq.errors import SchemaVersionError
 
 SCHEMA_VERSION: Final = 1
@@ -167,4 +168,5 @@ def check_version(connection: Connection, found: int) -> None:
         SchemaVersionError: they are.
     """
     if found > SCHEMA_VERSION:
-        raise SchemaVersionError(connection.engine.url.render_as_string(hide_password=True), found, SCHEMA_VERSION)
+        where = without_password(connection.engine.url.render_as_string(hide_password=True))
+        raise SchemaVersionError(where, found, SCHEMA_VERSION)
