@@ -177,28 +177,29 @@ def _encode_exact(values: dict[str, Any]) -> Encoded | None:
     kinds = set(map(type, items))
     if not kinds <= _EXACT or not _finite(items, kinds):
         return None
-    names = tuple(values)
-    if not _plain_names(names) or (str in kinds and any(type(item) is str and "\0" in item for item in items)):
-        return None
     try:
-        document = orjson.dumps(values).decode()
-    except TypeError:  # an integer beyond 64 bits or a lone surrogate
+        document = orjson.dumps(values)
+    except TypeError:  # a name that is no text, an integer beyond 64 bits or a lone surrogate
         return None
+    if b"\\" in document and not _are_plain([*values, *(item for item in items if type(item) is str)]):
+        return None  # NUL, which JSON escapes
     columns: Columns
     if len(kinds) == 1:
-        columns = ((_KINDS[kinds.pop()], names),)
+        columns = _of_one_kind(_KINDS[kinds.pop()], tuple(values))
     else:
-        columns = _grouped((name, _KINDS[type(item)]) for name, item in zip(names, items, strict=True))
-    return Encoded(document, None, columns, ())
+        columns = _grouped((name, _KINDS[type(item)]) for name, item in zip(values, items, strict=True))
+    return Encoded(document.decode(), None, columns, ())
+
+
+@functools.lru_cache(maxsize=16)
+def _of_one_kind(kind: str, names: tuple[str, ...]) -> Columns:
+    """Group the names of values of one kind; runs of an experiment share the result."""
+    return ((kind, names),)
 
 
 def _are_plain(names: Iterable[Any]) -> bool:
     """Whether these can be the keys of a JSON object."""
     return all(type(name) is str for name in names) and not odd_text("".join(names))
-
-
-_plain_names = functools.lru_cache(maxsize=64)(_are_plain)
-"""The same for a tuple, remembered: runs of an experiment have the same names, in the same order."""
 
 
 def _finite(items: Iterable[Any], kinds: set[type]) -> bool:

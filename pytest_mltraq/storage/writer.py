@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Table, and_, exists, select
 from sqlalchemy.engine import Connection
 
+from pytest_mltraq.codec.document import Columns
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord
 from pytest_mltraq.storage.schema import experiments, objects, runs, sessions
 from pytest_mltraq.storage.views import View, drop_view
@@ -40,12 +41,14 @@ def add_runs(connection: Connection, records: Iterable[RunRecord], id_experiment
         id_experiment: their experiment's id.
         view: the view of their experiment.
     """
-    rows, columns = [], []
+    rows: list[tuple[Any, ...]] = []
+    columns: list[tuple[Columns, Columns]] = []
     for record in records:
         *values, found, stored = record
         _add_objects(connection, stored)
         rows.append((id_experiment, *values))
-        columns.append(found)
+        if not columns or found != columns[-1]:  # runs of an experiment mostly have the same
+            columns.append(found)
     _insert(connection, runs, rows)
     view.extend(connection, columns)
 
