@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_mltraq.environment import without_password
-from pytest_mltraq.errors import MltraqError
+from pytest_mltraq.errors import MltraqError, NotFoundError
 from pytest_mltraq.session import Session
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ FORMATS: dict[str, Callable[[Any], None]] = {"table": _print_table, "csv": _prin
 @_reads_database
 def _ls(session: Session) -> pandas.DataFrame:
     """List the experiments, a row for each version."""
+    if session.db.is_empty():
+        message = f"{session.db}: nothing is stored there"
+        raise NotFoundError(message)
     return session.ls()
 
 

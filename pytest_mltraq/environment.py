@@ -70,7 +70,7 @@ PROVIDERS: Final = (
         "GITHUB_ACTIONS",
         "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}",
         "{GITHUB_REF}",
-        "{GITHUB_HEAD_REF}|{GITHUB_REF_NAME}",
+        "{GITHUB_HEAD_REF}|{GITHUB_REF}",
         "{GITHUB_SHA}",
     ),
     Provider(
@@ -78,7 +78,7 @@ PROVIDERS: Final = (
         "GITLAB_CI",
         "{CI_JOB_URL}",
         "{CI_MERGE_REQUEST_IID}",
-        "{CI_MERGE_REQUEST_SOURCE_BRANCH_NAME}|{CI_COMMIT_REF_NAME}",
+        "{CI_MERGE_REQUEST_SOURCE_BRANCH_NAME}|{CI_COMMIT_BRANCH}|{CI_COMMIT_REF_NAME}",
         "{CI_COMMIT_SHA}",
     ),
     Provider("jenkins", "JENKINS_URL", "{BUILD_URL}", "{CHANGE_ID}", "{CHANGE_BRANCH}|{BRANCH_NAME}", "{GIT_COMMIT}"),
@@ -96,15 +96,16 @@ PROVIDERS: Final = (
         "TF_BUILD",
         "{SYSTEM_COLLECTIONURI}{SYSTEM_TEAMPROJECT}/_build/results?buildId={BUILD_BUILDID}",
         "{SYSTEM_PULLREQUEST_PULLREQUESTID}",
-        "{SYSTEM_PULLREQUEST_SOURCEBRANCH}|{BUILD_SOURCEBRANCHNAME}",
+        "{SYSTEM_PULLREQUEST_SOURCEBRANCH}|{BUILD_SOURCEBRANCH}",
         "{BUILD_SOURCEVERSION}",
     ),
 )
 
 _DIST_INFO: Final = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info")
-_PULL_REQUEST: Final = re.compile(r"(?:^|/)(\d+)(?:/merge|/head)?$")
+_PULL_REQUEST: Final = re.compile(r"(?:^|refs/pull/|/pull/|/pull-requests/)(\d+)(?:/merge|/head)?$")
+_BRANCH: Final = re.compile(r"(?:refs/heads/)?(?!refs/)(.+)")
 _SECRET_NAME: Final = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
-_URL_PASSWORD: Final = re.compile(r"(\w[\w+.-]*://[^\s/:@?]*):[^\s/]*@")
+_URL_PASSWORD: Final = re.compile(r"(\w[\w+.-]*://[^\s/:@?]*):(?!\d+/)\S*@")
 _QUERY_PASSWORD: Final = re.compile(r"([?&][\w.-]*(?:pass|secret|token)[\w.-]*=)[^\s&#]*", re.IGNORECASE)
 
 
@@ -165,11 +166,11 @@ def git_revision(folder: Path) -> Revision:
         ).stdout.splitlines()
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return Revision()
-    heads = dict(line[2:].split(" ", 1) for line in answer if line.startswith("# "))
+    heads = {name: value for name, _, value in (line[2:].partition(" ") for line in answer if line.startswith("# "))}
     commit, branch = heads.get("branch.oid"), heads.get("branch.head")
     return Revision(
-        None if commit == "(initial)" else commit,
-        None if branch == "(detached)" else branch,
+        None if commit == "(initial)" else commit or None,
+        None if branch == "(detached)" else branch or None,
         any(not line.startswith("#") for line in answer),
     )
 
@@ -178,7 +179,7 @@ def without_secrets(arguments: Sequence[str]) -> str:
     """Write a command line without passwords in URLs and without the values of options that are named like secrets."""
     safe, secret = [], False
     for argument in arguments:
-        name, equals, _ = argument.partition("=")
+        name, equals, _ = argument.rpartition("=")
         if secret:
             safe.append("***")
         elif equals and _SECRET_NAME.search(name):
@@ -203,9 +204,8 @@ def _with_ci(revision: Revision, provider: Provider | None, variables: Mapping[s
     """Fill in what git doesn't know in a CI job: the branch of a detached head, the commit of an exported tree."""
     if provider is None:
         return revision
-    branch = revision.branch or next(
-        filter(None, (_fill(name, variables) for name in provider.branch.split("|"))), None
-    )
+    named = (_BRANCH.fullmatch(_fill(name, variables) or "") for name in provider.branch.split("|"))
+    branch = revision.branch or next((found[1] for found in named if found), None)
     return revision._replace(branch=branch, commit=revision.commit or _fill(provider.commit, variables))
 
 

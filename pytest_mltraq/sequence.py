@@ -101,7 +101,7 @@ class Sequence:
 
         times, columns = self.columns()
         own = {"idx": np.arange(len(times)), "timestamp": np.array(times, dtype="int64").view("datetime64[ns]")}
-        return pd.DataFrame(own | columns)
+        return pd.DataFrame(own | {name: _exact(column) for name, column in columns.items()})
 
     def __len__(self) -> int:
         return len(self._times)
@@ -120,3 +120,12 @@ class Sequence:
 
     def __repr__(self) -> str:
         return f"Sequence({len(self)} rows: {', '.join((*RESERVED, *self.columns()[1]))})"
+
+
+def _exact(column: list[Any]) -> Any:
+    """Return a column as pandas keeps it exactly: of integers and None it would make floats."""
+    if set(map(type, column)) != {int, type(None)}:
+        return column
+    import pandas as pd
+
+    return pd.array(column, dtype="Int64")

@@ -119,6 +119,7 @@ class Session:
         """Store an experiment; see `Experiment.persist`."""
         runs = _record_runs(experiment)
         with self.db.writing() as connection:
+            writer.lock_name(connection, experiment.name)
             self._make_room(connection, experiment, if_exists)
             self._store_session(connection)
             described = record_experiment(

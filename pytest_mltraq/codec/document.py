@@ -73,6 +73,9 @@ class Encoded(NamedTuple):
 MAX_DEPTH: Final = 128
 """How deep containers may be nested: encoding and decoding take four calls a level, Python's stack has a thousand."""
 
+MAX_BIGINT: Final = 2**63
+"""The first integer that a database's column of integers can't hold."""
+
 INT64: Final = range(-(2**63), 2**64)
 """Integers that orjson writes and reads exactly."""
 
@@ -175,7 +178,7 @@ def _encode_exact(values: dict[str, Any]) -> Encoded | None:
     """Encode values that JSON says exactly, and all at once; None where one of them is another."""
     items = dict.values(values)
     kinds = set(map(type, items))
-    if not kinds <= _EXACT or not _finite(items, kinds):
+    if not kinds <= _EXACT or not _finite(items, kinds) or (int in kinds and not _short(items)):
         return None
     try:
         document = orjson.dumps(values)
@@ -210,6 +213,11 @@ def _finite(items: Iterable[Any], kinds: set[type]) -> bool:
     return math.isfinite(sum(floats))
 
 
+def _short(items: Iterable[Any]) -> bool:
+    """Whether the integers among the items are those of a database, of 64 bits with a sign."""
+    return all(type(item) is not int or -MAX_BIGINT <= item < MAX_BIGINT for item in items)
+
+
 def _columns(plain: Mapping[str, Plain], types: Mapping[str, Entry]) -> Columns:
     kinds = []
     for name, value in plain.items():
@@ -218,6 +226,8 @@ def _columns(plain: Mapping[str, Plain], types: Mapping[str, Entry]) -> Columns:
             kind = "number" if entry[0] in _NUMBERS_WITHOUT_JSON else None
         else:
             kind = _KINDS.get(type(value))
+        if kind == "integer" and not -MAX_BIGINT <= value < MAX_BIGINT:
+            kind = "number"
         if kind is not None:
             kinds.append((name, kind))
     return _grouped(kinds)

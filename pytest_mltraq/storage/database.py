@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 
 from pytest_mltraq.errors import StorageError
@@ -26,7 +25,7 @@ class Database:
         where: the path of a SQLite file, an SQLAlchemy URL, or None for one in memory.
 
     Attributes:
-        url: its URL; `str(database)` is the URL without its password.
+        url: its URL, without its password; `str(database)` is that too.
 
     Raises:
         ConfigurationError: the URL's scheme is unknown, or its driver isn't installed.
@@ -36,9 +35,10 @@ class Database:
     """
 
     def __init__(self, where: str | os.PathLike[str] | None = None) -> None:
-        self.url: URL = engines.parse_url(where)
-        self._file = engines.sqlite_file(self.url)
-        self._engine = engines.open_engine(self.url)
+        self._url: URL = engines.parse_url(where)
+        self.url = engines.shown(self._url)
+        self._file = engines.sqlite_file(self._url)
+        self._engine = engines.open_engine(self._url)
         self._ready = False
         if self._file is None or self._file.exists():
             if self._file is not None:
@@ -47,7 +47,7 @@ class Database:
                 pass  # what is wrong with it is said now
 
     def __str__(self) -> str:
-        return engines.shown(self.url)
+        return self.url
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -58,7 +58,7 @@ class Database:
         Raises:
             StorageError: the database can't be written.
         """
-        with engines.translated(self.url), self.connected() as connection, self.transaction(connection):
+        with engines.translated(self._url), self.connected() as connection, self.transaction(connection):
             yield connection
 
     @contextlib.contextmanager
@@ -68,7 +68,7 @@ class Database:
         Raises:
             StorageError: the database can't be reached.
         """
-        with engines.translated(self.url):
+        with engines.translated(self._url):
             if self._file is not None:
                 _make_folder(self._file)
             with self._engine.connect() as connection:
@@ -77,7 +77,7 @@ class Database:
     @contextlib.contextmanager
     def transaction(self, connection: Connection) -> Iterator[None]:
         """Write in a transaction of a connection that is held."""
-        with engines.translated(self.url), connection.begin():
+        with engines.translated(self._url), connection.begin():
             if not self._ready:
                 schema.create(connection)
             yield
@@ -89,7 +89,13 @@ class Database:
         if self._file is not None and not self._file.exists():
             yield None
             return
-        with engines.translated(self.url), self._engine.connect() as connection, connection.begin():
+        with engines.translated(self._url), self._engine.connect() as connection:
+            if connection.dialect.name == "postgresql":  # what is read in several statements is of one moment
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
+            yield from self._checked(connection)
+
+    def _checked(self, connection: Connection) -> Iterator[Connection | None]:
+        with connection.begin():
             if not self._ready:
                 version = schema.read_version(connection)
                 if version is None:
@@ -108,6 +114,11 @@ class Database:
         if self._file is not None:
             _check_writable(self._file)
 
+    def is_empty(self) -> bool:
+        """Whether nothing was ever stored; the file of a SQLite database may be missing."""
+        with self.reading() as connection:
+            return connection is None
+
     def query(self, sql: str) -> pandas.DataFrame:
         """Return what a SELECT finds; parameters are not taken, and nothing is committed.
 
@@ -120,14 +131,11 @@ class Database:
             if connection is None:
                 message = f"{self} is empty: persist an experiment first"
                 raise StorageError(message)
-            result = connection.execute(text(sql.replace(":", r"\:")))
-            if not result.returns_rows:
-                message = f"expected a SELECT, found {sql.strip()[:60]!r}"
-                connection.rollback()
-                raise StorageError(message)
-            frame = pd.DataFrame(result.fetchall(), columns=list(result.keys()))
-            connection.rollback()
-            return frame
+            with engines.without_writing(connection):
+                result = engines.run(connection, sql)
+                if not result.returns_rows:
+                    raise engines.no_select(sql)
+                return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
 
     def close(self) -> None:
         """Close what is open."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.engine import URL, Connection, CursorResult, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from pytest_mltraq.environment import without_password
@@ -146,7 +146,7 @@ def refuse_foreign_file(file: Path) -> None:
         message = f"{file} is no SQLite database: choose another path; the file was left as it is"
         raise ForeignDatabaseError(message)
     tables = _tables(file)
-    if tables:
+    if tables or any(header[60:64]) or any(header[68:72]):  # the user version and application id of another program
         message = (
             f"{file} is {_name_other(tables)}, not one of pytest-mltraq: choose another path; it was left as it is"
         )
@@ -154,11 +154,14 @@ def refuse_foreign_file(file: Path) -> None:
 
 
 def _tables(file: Path) -> dict[str, str]:
-    """Return the tables of a SQLite file with their definitions; the file is opened as one that can't change."""
-    uri = f"file:{file.resolve().as_posix().replace('?', '%3f').replace('#', '%23')}?mode=ro&immutable=1"
+    """Return what is in a SQLite file, by name with its definition; the file is opened so that it can't change."""
+    # A file in WAL mode may have its tables in the journal beside it; without one, nothing is made there.
+    is_open = file.with_name(f"{file.name}-wal").exists()
+    path = file.resolve().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    uri = f"file:{path}?mode=ro" + ("" if is_open else "&immutable=1")
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
-            return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())
+            return dict(connection.execute("SELECT name, coalesce(sql, '') FROM sqlite_master").fetchall())
     except sqlite3.DatabaseError as error:
         message = f"{file} is a damaged SQLite database ({error}): choose another path; the file was left as it is"
         raise ForeignDatabaseError(message) from error
@@ -170,7 +173,7 @@ def _name_other(tables: dict[str, str]) -> str:
     for names, description in _OTHERS:
         if names <= tables.keys():
             return description
-    return f"a database with the tables {', '.join(sorted(tables)[:5])}"
+    return f"a database with {', '.join(sorted(tables)[:5])}" if tables else "a database of another program"
 
 
 @contextlib.contextmanager
@@ -182,3 +185,39 @@ def translated(url: URL) -> Iterator[None]:
         reason = str(getattr(error, "orig", None) or error).strip()
         message = f"{shown(url)}: {without_password(reason)}"
         raise StorageError(message) from error
+
+
+def quoted(connection: Connection, name: str) -> str:
+    """Quote a name for SQL."""
+    return connection.dialect.identifier_preparer.quote_identifier(name)
+
+
+def run(connection: Connection, statement: str) -> CursorResult[Any]:
+    """Run a statement that has no parameters; psycopg takes a lone percent sign for one."""
+    return connection.exec_driver_sql(
+        statement if connection.dialect.name == "sqlite" else statement.replace("%", "%%")
+    )
+
+
+@contextlib.contextmanager
+def without_writing(connection: Connection) -> Iterator[None]:
+    """Let the database refuse what writes, also after a COMMIT that is in the statement itself."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    if not is_sqlite:
+        connection.exec_driver_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    connection.exec_driver_sql("PRAGMA query_only = ON" if is_sqlite else "SET TRANSACTION READ ONLY")
+    try:
+        yield
+    except DBAPIError as error:
+        if "readonly" in str(error.orig) or "read-only" in str(error.orig):
+            raise no_select(str(error.statement)) from error
+        raise
+    finally:
+        if is_sqlite:  # the connection of a database in memory goes on; one to PostgreSQL is closed
+            connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+
+def no_select(sql: str) -> StorageError:
+    """Make the error for a statement that is no SELECT."""
+    message = f"expected a SELECT, found {sql.strip()[:60]!r}"
+    return StorageError(message)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, func, select
@@ -97,16 +98,17 @@ def load_experiment(connection: Connection, id_experiment: str) -> StoredExperim
     load = object_loader(connection)
     types = _types(row, id_experiment)
     query = select(runs).where(runs.c.id_experiment == id_experiment).order_by(runs.c.position, runs.c.id_run)
-    return StoredExperiment(
-        uuid.UUID(row.id_experiment),
-        row.name,
-        Bunch(decode_document(row.fields, types.get("fields"), load, "fields")),
-        Bunch(decode_document(row.config, types.get("config"), load, "config")),
-        [StepCode(**code) for code in load_json(row.code, "code")],
-        row.doc,
-        row.nodeid,
-        [_load_run(run, load) for run in connection.execute(query)],
-    )
+    with _readable(f"experiment {row.id_experiment}"):
+        return StoredExperiment(
+            uuid.UUID(row.id_experiment),
+            row.name,
+            Bunch(decode_document(row.fields, types.get("fields"), load, "fields")),
+            Bunch(decode_document(row.config, types.get("config"), load, "config")),
+            [StepCode(**code) for code in load_json(row.code, "code")],
+            row.doc,
+            row.nodeid,
+            [_load_run(run, load) for run in connection.execute(query)],
+        )
 
 
 def object_loader(connection: Connection) -> Callable[[str], Stored]:
@@ -126,7 +128,24 @@ def object_loader(connection: Connection) -> Callable[[str], Stored]:
     return load
 
 
+@contextlib.contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Turn what damaged rows raise into the error that says where they are."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        if isinstance(error, CorruptDataError):
+            raise
+        message = f"expected what was stored, found damaged data ({type(error).__name__}: {error})"
+        raise CorruptDataError(path, message) from error
+
+
 def _load_run(row: Row[Any], load: Callable[[str], Stored]) -> Run:
+    with _readable(f"run {row.id_run}"):
+        return _restore_run(row, load)
+
+
+def _restore_run(row: Row[Any], load: Callable[[str], Stored]) -> Run:
     types = _types(row, row.id_run)
     run = Run(
         FrozenBunch(decode_document(row.params, types.get("params"), load, f"run {row.id_run}: params")),
@@ -152,4 +171,5 @@ def _types(row: Row[Any], what: str) -> dict[str, Any]:
 
 
 def _time(value: Any) -> datetime.datetime:
-    return value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
+    time = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
+    return time.astimezone(datetime.UTC)

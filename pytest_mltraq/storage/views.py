@@ -6,16 +6,20 @@ view has is kept in the table `views`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from pytest_mltraq.codec import dump_json, load_json
 from pytest_mltraq.codec.document import Columns
+from pytest_mltraq.storage.engine import quoted, run
 from pytest_mltraq.storage.schema import APPLICATION_ID, views
 
 MAX_NAME: Final = 63
@@ -33,8 +37,12 @@ _OWN: Final = {
     "branch": "s.branch",
     "outcome": "r.outcome",
 }
-_CASTS: Final = {"integer": "bigint", "number": "double precision", "boolean": "boolean"}
-_UNREACHABLE: Final = re.compile(r"[\"\\\x00-\x1f\x7f]")
+_CASTS: Final = {
+    "integer": ("number", "bigint"),
+    "number": ("number", "double precision"),
+    "boolean": ("boolean", "boolean"),
+}
+_ODD_KEY: Final = re.compile(r"[\"\\\x00-\x1f\x7f]")
 """Characters in a key that SQLite's paths can't have."""
 
 
@@ -97,15 +105,14 @@ class View:
             connection.execute(views.insert().values(experiment=self.experiment, view=self._name, columns=stored))
         else:
             connection.execute(views.update().where(views.c.experiment == self.experiment).values(columns=stored))
-        name = quoted(connection, self._name)
         reads = [f"{expression} AS {quoted(connection, column)}" for column, expression in _OWN.items()]
         reads += [
             f"{_value(connection, *key)} AS {quoted(connection, column)}" for column, key in self._names().items()
         ]
-        run(connection, f"DROP VIEW IF EXISTS {name}")
-        run(
+        _replace_view(
             connection,
-            f"CREATE VIEW {name} AS SELECT {', '.join(reads)} FROM runs r "  # noqa: S608 - quoted above
+            quoted(connection, self._name),
+            f"SELECT {', '.join(reads)} FROM runs r "  # noqa: S608 - quoted above
             f"JOIN experiments e ON e.id_experiment = r.id_experiment JOIN sessions s ON s.id = e.id_session "
             f"WHERE e.name = {literal(self.experiment)}",
         )
@@ -116,8 +123,8 @@ class View:
         named: dict[tuple[str, str], str] = {}
         fields_first = sorted(self._kinds, key=lambda column: column[0])
         for source, key in fields_first:
-            if len(named) + len(_OWN) >= MAX_COLUMNS or not key or _UNREACHABLE.search(key):
-                continue
+            if len(named) + len(_OWN) >= MAX_COLUMNS:
+                break
             name = next(name for name in _candidates(source, key) if name.lower() not in taken)
             taken.add(name.lower())
             named[source, key] = name
@@ -125,7 +132,8 @@ class View:
 
 
 def _candidates(source: str, key: str) -> Iterable[str]:
-    yield cut_name(key)
+    if key:
+        yield cut_name(key)
     prefixed = f"{source.removesuffix('s')}_{key}"
     yield cut_name(prefixed)
     number = 2
@@ -144,18 +152,45 @@ def _merge(known: str, kind: str) -> str:
 
 
 def _value(connection: Connection, source: str, key: str, kind: str) -> str:
+    """Read a value in SQL; where a run has a value of another kind there, such as a list, it is NULL."""
     if connection.dialect.name == "sqlite":
+        if _ODD_KEY.search(key):
+            return f"(SELECT atom FROM json_each(r.{source}) WHERE key = {literal(key)})"  # noqa: S608
         path = literal(f'$."{key}"')
         return f"json_extract(r.{source}, {path})"
-    value = f"(r.{source} ->> {literal(key)})"
-    return f"{value}::{_CASTS[kind]}" if kind in _CASTS else value
+    value, of_kind = f"r.{source} ->> {literal(key)}", f"json_typeof(r.{source} -> {literal(key)})"
+    if kind in _CASTS:
+        json_type, cast = _CASTS[kind]
+        return f"CASE {of_kind} WHEN '{json_type}' THEN ({value})::{cast} END"
+    return f"CASE WHEN {of_kind} IN ('object', 'array') THEN NULL ELSE {value} END"
 
 
 def _free_name(connection: Connection, experiment: str) -> str:
     """Find a name for a new view; experiments whose names differ never share one."""
     plain = "experiment_" + re.sub(r"\W+", "_", experiment).strip("_").lower()
-    taken = connection.execute(select(views.c.view).where(views.c.view == cut_name(plain))).first()
-    return cut_name(f"{plain}_{_digest(experiment)}" if taken else plain)
+    digests = (f"{plain}_{_digest(experiment + '!' * again)}" for again in itertools.count())
+    for name in map(cut_name, itertools.chain([plain], digests)):
+        if connection.execute(select(views.c.view).where(views.c.view == name)).first() is None:
+            return name
+    raise AssertionError  # the digests never end
+
+
+def _replace_view(connection: Connection, name: str, query: str) -> None:
+    """Define a view, in the place of an earlier one.
+
+    On PostgreSQL another view may depend on the earlier one. It can then be replaced as long as its columns stay and new ones come
+    last; where they changed their types it stays as it was, because runs are stored whatever becomes of the view.
+    """
+    drop, create = f"DROP VIEW IF EXISTS {name}", f"CREATE VIEW {name} AS {query}"
+    if connection.dialect.name == "sqlite":
+        run(connection, drop)
+        run(connection, create)
+        return
+    for statements in ([create.replace("CREATE", "CREATE OR REPLACE", 1)], [drop, create]):
+        with contextlib.suppress(DBAPIError), connection.begin_nested():
+            for statement in statements:
+                run(connection, statement)
+            return
 
 
 def cut_name(name: str) -> str:
@@ -181,13 +216,3 @@ def drop_view(connection: Connection, experiment: str) -> None:
 def literal(text: str) -> str:
     """Write a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def quoted(connection: Connection, name: str) -> str:
-    """Quote a name for SQL."""
-    return connection.dialect.identifier_preparer.quote_identifier(name)
-
-
-def run(connection: Connection, statement: str) -> None:
-    """Run a statement that has no parameters; psycopg takes a lone percent sign for one."""
-    connection.exec_driver_sql(statement if connection.dialect.paramstyle == "qmark" else statement.replace("%", "%%"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Table, and_, exists, select
+from sqlalchemy import Table, and_, exists, func, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.codec.document import Columns
@@ -51,6 +51,12 @@ def add_runs(connection: Connection, records: Iterable[RunRecord], id_experiment
             columns.append(found)
     _insert(connection, runs, rows)
     view.extend(connection, columns)
+
+
+def lock_name(connection: Connection, name: str) -> None:
+    """Have others who store an experiment of this name wait; on SQLite every writer waits anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
 
 def delete_experiment(connection: Connection, id_experiment: str, name: str) -> None:
