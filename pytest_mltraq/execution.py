@@ -8,8 +8,9 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from pytest_mltraq.bunch import Bunch
 from pytest_mltraq.errors import StepError
 from pytest_mltraq.run import Run
 from pytest_mltraq.steps import Step
@@ -67,11 +68,29 @@ def _execute(run: Run, steps: list[Step]) -> tuple[Run, StepError | None]:
     return run, None
 
 
-def _execute_elsewhere(run: Run, steps: list[Step], folder: str) -> tuple[Run, StepError | None]:
-    """Execute a run in another process, where the current folder is that of the first."""
+def _execute_elsewhere(run: Run, steps: list[Step], folder: str) -> bytes:
+    """Execute a run in another process, where the current folder is that of the first.
+
+    Returns:
+        The run and its error, pickled for the way back: what can't be sent fails this run and no other.
+    """
+    import cloudpickle
+
     os.chdir(folder)
     run, error = _execute(run, steps)
-    return run, None if error is None else _portable(error)
+    result = run, None if error is None else _portable(error)
+    try:
+        return cast("bytes", cloudpickle.dumps(result))
+    except Exception as problem:  # noqa: BLE001 - whatever the user's objects do when they are pickled
+        run.fail(problem)
+        run.state = Bunch()
+        message = f"run.state and run.fields can't be sent back from another process: {problem}"
+        failed = StepError(str(run.step), str(run.id_run), message)
+    try:
+        return cast("bytes", cloudpickle.dumps((run, failed)))
+    except Exception:  # noqa: BLE001 - then it is the fields
+        run.fields = Bunch()
+        return cast("bytes", cloudpickle.dumps((run, failed)))
 
 
 def _portable(error: StepError) -> StepError:
@@ -92,11 +111,16 @@ def _portable(error: StepError) -> StepError:
 def _spread(
     tasks: Iterator[tuple[Run, list[Step]]], n_jobs: int, backend: str | None
 ) -> Iterator[tuple[Run, StepError | None]]:
+    import cloudpickle
     import joblib
 
     parallel = joblib.Parallel(n_jobs=n_jobs, backend=backend, return_as="generator")
+    if backend == "threading":
+        yield from parallel(joblib.delayed(_execute)(*task) for task in tasks)
+        return
     folder = str(Path.cwd())
-    for run, error in parallel(joblib.delayed(_execute_elsewhere)(*task, folder) for task in tasks):
+    for result in parallel(joblib.delayed(_execute_elsewhere)(*task, folder) for task in tasks):
+        run, error = cloudpickle.loads(result)
         if error is not None:
             error.__cause__ = vars(error).pop("user_error", None)
         yield run, error

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
+from pytest_mltraq.codec.text import odd_text
 from pytest_mltraq.errors import ConfigurationError
 from pytest_mltraq.execution import execute_runs, with_config
 from pytest_mltraq.frames import frame_of
-from pytest_mltraq.grid import expand_grid
+from pytest_mltraq.grid import expand_grid, own_values
 from pytest_mltraq.run import Run, derive_seed, new_id
 from pytest_mltraq.steps import Step, StepCode, list_steps, step_code
 
@@ -127,7 +128,7 @@ class Experiment:
         fields: Mapping[str, Any] | None = None,
         id_experiment: uuid.UUID | None = None,
     ) -> None:
-        if name is not None and (type(name) is not str or not name or "\0" in name):
+        if name is not None and (type(name) is not str or not name or odd_text(name)):
             message = f"expected the experiment's name as text, found {name!r}"
             raise ConfigurationError(message)
         self.session = session
@@ -167,7 +168,7 @@ class Experiment:
 
     def add_run(self, **params: Any) -> Self:
         """Add a run with these params."""
-        self.runs.add(Run(params, seed=derive_seed(self.name, params)))
+        self.runs.add(Run(own_values(params), seed=derive_seed(self.name, params)))
         return self
 
     def add_runs(self, **grid: Iterable[Any]) -> Self:
@@ -217,29 +218,15 @@ class Experiment:
             raise ConfigurationError(message)
         if not self.runs:
             self.add_run()
+        if args_field is not None:
+            for run in self.runs.values():
+                _check_kept(run, config or {}, args_field)
         for run in self.runs.values():
-            self._give(run, config or {}, args_field)
+            _give(run, config or {}, args_field)
         self.config.update(config or {})
         self.code = [step_code(step) for step in chain]
         execute_runs(list(self.runs.values()), chain, n_jobs=n_jobs, backend=backend, progress=progress)
         return self
-
-    def _give(self, run: Run, config: Mapping[str, Any], args_field: str | None) -> None:
-        """Give a run its params and config, those that `args_field` kept or these."""
-        if args_field is None:
-            run.config = FrozenBunch(with_config(run, config))
-        elif args_field not in run.fields:
-            run.config = FrozenBunch(with_config(run, config))
-            run.fields[args_field] = Bunch(config=run.config, params=run.params)
-        else:
-            kept = run.fields[args_field]
-            if (config and dict(config) != dict(kept.config)) or (run.params and dict(run.params) != dict(kept.params)):
-                message = (
-                    f"field {args_field!r} of run {run.id_run} keeps the config and params of an earlier execute: "
-                    f"call execute without config, or with another args_field"
-                )
-                raise ConfigurationError(message)
-            run.config, run.params = FrozenBunch(kept.config), FrozenBunch(kept.params)
 
     def persist(self, if_exists: IfExists = "fail") -> Self:
         """Store the experiment: all of it in one transaction, or nothing.
@@ -273,7 +260,7 @@ class Experiment:
         duplicate = Experiment(session or self.session, name or self.name, fields=copy.deepcopy(self.fields))
         duplicate.config, duplicate.code = copy.deepcopy(self.config), list(self.code)
         duplicate.doc, duplicate.nodeid = self.doc, self.nodeid
-        duplicate.runs = Runs(copy.deepcopy(list(self.runs.values())))
+        duplicate.runs = Runs([run.copy() for run in self.runs.values()])
         return duplicate
 
     def delete(self) -> None:
@@ -297,6 +284,30 @@ class Experiment:
 
     def __repr__(self) -> str:
         return f'Experiment(name="{self.name}", runs.count={len(self.runs)}, id="{self.id_experiment}")'
+
+
+def _check_kept(run: Run, config: Mapping[str, Any], args_field: str) -> None:
+    """Refuse params or config that differ from those that `args_field` keeps of an earlier execute."""
+    kept = run.fields.get(args_field)
+    if kept is None:
+        return
+    if (config and dict(config) != dict(kept.config)) or (run.params and dict(run.params) != dict(kept.params)):
+        message = (
+            f"field {args_field!r} of run {run.id_run} keeps the config and params of an earlier execute: "
+            f"call execute without config, or with another args_field"
+        )
+        raise ConfigurationError(message)
+
+
+def _give(run: Run, config: Mapping[str, Any], args_field: str | None) -> None:
+    """Give a run its params and config: those that `args_field` keeps, else these."""
+    if args_field in run.fields:
+        kept = run.fields[args_field]
+        run.config, run.params = FrozenBunch(kept.config), FrozenBunch(kept.params)
+        return
+    run.config = FrozenBunch(with_config(run, config))
+    if args_field is not None:
+        run.fields[args_field] = Bunch(config=run.config, params=run.params)
 
 
 def short_name(id_experiment: uuid.UUID) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +21,13 @@ def frame_of(rows: Sequence[Mapping[str, Any]], first: list[str], max_level: int
 
     if not rows:
         return pd.DataFrame(columns=first)
-    if max_level:
-        return pd.json_normalize([dict(row) for row in rows], max_level=max_level)
-    return pd.DataFrame.from_records([dict(row) for row in rows])
+    return pd.DataFrame.from_records([dict(_flat(row, max_level)) for row in rows])
+
+
+def _flat(row: Mapping[str, Any], levels: int, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the items of a row, those of the dicts in it in their place."""
+    for name, value in dict(row).items():
+        if levels and isinstance(value, dict):
+            yield from _flat(value, levels - 1, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

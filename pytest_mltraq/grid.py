@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -61,6 +62,11 @@ def multiply(first: Iterable[Params], second: list[Params]) -> list[Params]:
             raise GridError(message)
         product.append(left | right)
     return product
+
+
+def own_values(params: Mapping[str, Any]) -> Params:
+    """Copy the lists, dicts and sets among params, so that what a run does to one doesn't reach other runs."""
+    return {name: copy.deepcopy(value) if type(value) in (list, dict, set) else value for name, value in params.items()}
 
 
 def _axis(name: str, values: Iterable[Any]) -> list[Any]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.codec import Encoded, Objects, dump_json, encode_document
 from pytest_mltraq.codec.document import Columns
+from pytest_mltraq.codec.text import readable
 from pytest_mltraq.environment import Environment
 from pytest_mltraq.errors import UnsupportedTypeError
 from pytest_mltraq.run import Run
@@ -195,14 +196,14 @@ def record_session(
         origin=origin,
         tags=dump_json(list(tags)),
         commit=environment.revision.commit,
-        branch=environment.revision.branch,
+        branch=readable(environment.revision.branch or "") or None,
         dirty=environment.revision.dirty,
         ci=None if environment.ci is None else dump_json(environment.ci),
         python=environment.python,
         platform=environment.platform,
         host=environment.host,
         packages=dump_json(environment.packages),
-        command=environment.command,
+        command=readable(environment.command),
     )
 
 
@@ -247,7 +248,4 @@ def _relative(step: StepCode, root: Path) -> StepCode:
 
 def _readable(values: Mapping[str, Any]) -> dict[str, Any]:
     """Make texts that any database takes: an exception's message may hold anything."""
-    return {
-        name: value.encode("utf-8", "replace").decode().replace("\0", "�") if isinstance(value, str) else value
-        for name, value in values.items()
-    }
+    return {name: readable(value) if isinstance(value, str) else value for name, value in values.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mltraq import environment
+from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.errors import AlreadyExistsError, ConfigurationError, UnsupportedTypeError
 from pytest_mltraq.experiment import Experiment, IfExists, Runs, shorten
 from pytest_mltraq.record import (
@@ -22,7 +23,7 @@ from pytest_mltraq.record import (
     record_session,
 )
 from pytest_mltraq.run import new_id
-from pytest_mltraq.storage import Database, reader, writer
+from pytest_mltraq.storage import Database, reader, schema, writer
 from pytest_mltraq.storage.views import View
 
 if TYPE_CHECKING:
@@ -119,12 +120,12 @@ class Session:
         """Store an experiment; see `Experiment.persist`."""
         runs = _record_runs(experiment)
         with self.db.writing() as connection:
-            writer.lock_name(connection, experiment.name)
-            self._make_room(connection, experiment, if_exists)
+            schema.lock_writers(connection)
+            id_experiment = self._make_room(connection, experiment, if_exists)
             self._store_session(connection)
             described = record_experiment(
                 name=experiment.name,
-                id_experiment=experiment.id_experiment,
+                id_experiment=id_experiment,
                 fields=experiment.fields,
                 config=experiment.config,
                 code=experiment.code,
@@ -133,8 +134,9 @@ class Session:
                 root=Path.cwd(),
             )
             writer.add_experiment(connection, described, str(self.id_session))
-            writer.add_runs(connection, runs, str(experiment.id_experiment), View(experiment.name))
+            writer.add_runs(connection, runs, str(id_experiment), View(experiment.name))
         self._stored = True
+        experiment.id_experiment = id_experiment
 
     def reload(self, experiment: Experiment) -> None:
         """Replace what an experiment holds by what is stored of it; see `Experiment.reload`."""
@@ -150,7 +152,7 @@ class Session:
             found = self._find(connection, experiment)
             if found is None:
                 raise reader.not_found(connection, f"experiment {experiment.name!r}", experiment.name)
-            writer.delete_experiment(connection, found, experiment.name)
+            writer.delete_experiment(connection, found)
 
     def close(self) -> None:
         """Close the database; a database in memory is gone then."""
@@ -162,16 +164,18 @@ class Session:
             connection, id_experiment=str(experiment.id_experiment)
         ) or reader.find_experiment(connection, name=experiment.name)
 
-    def _make_room(self, connection: Connection, experiment: Experiment, if_exists: IfExists) -> None:
+    def _make_room(self, connection: Connection, experiment: Experiment, if_exists: IfExists) -> uuid.UUID:
+        """Make room for an experiment; returns the id under which it is stored."""
         found = self._find(connection, experiment)
         if found is None:
-            return
+            return experiment.id_experiment
         if if_exists == "fail":
             raise AlreadyExistsError(experiment.name)
         if if_exists == "replace":
-            writer.delete_experiment(connection, found, experiment.name)
-        elif found == str(experiment.id_experiment):
-            experiment.id_experiment = new_id()
+            writer.delete_experiment(connection, found)
+        return (
+            new_id() if if_exists == "append" and found == str(experiment.id_experiment) else experiment.id_experiment
+        )
 
     def _store_session(self, connection: Connection) -> None:
         if self._stored:
@@ -217,3 +221,5 @@ def _fill(experiment: Experiment, stored: reader.StoredExperiment) -> None:
     experiment.fields, experiment.config = stored.fields, stored.config
     experiment.code, experiment.doc, experiment.nodeid = stored.code, stored.doc, stored.nodeid
     experiment.runs = Runs(stored.runs)
+    for run in experiment.runs.values():
+        run.config = FrozenBunch(stored.config)

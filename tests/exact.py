@@ -79,7 +79,11 @@ def _same_dict(left: dict[Any, Any], right: dict[Any, Any]) -> bool:
 
 
 def _same_bunch(left: Bunch, right: Bunch) -> bool:
-    return _same_dict(left, right) and vars(right).keys() == right.keys() and all(vars(right)[key] is right[key] for key in right)
+    return (
+        _same_dict(left, right)
+        and vars(right).keys() == right.keys()
+        and all(vars(right)[key] is right[key] for key in right)
+    )
 
 
 def _same_set(left: Iterable[Any], right: Iterable[Any]) -> bool:
@@ -112,7 +116,9 @@ def _same_elements(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> b
     if left.dtype.hasobject:
         return _same_items(left.ravel().tolist(), right.ravel().tolist())
     if left.dtype.char in "gG":  # nor is the padding of a long double
-        return np.array_equal(left, right, equal_nan=True) and np.array_equal(np.signbit(left.real), np.signbit(right.real))
+        return np.array_equal(left, right, equal_nan=True) and np.array_equal(
+            np.signbit(left.real), np.signbit(right.real)
+        )
     return left.tobytes() == right.tobytes()
 
 
@@ -136,13 +142,15 @@ def _same_column(left: Any, right: Any) -> bool:
     return _same_items(list(left), list(right))
 
 
-def _same_index(left: pd.Index, right: pd.Index) -> bool:
+def _same_index(left: Any, right: Any) -> bool:
     if not _same_items(list(left.names), list(right.names)):
         return False
     if isinstance(left, pd.RangeIndex):
         return (left.start, left.stop, left.step) == (right.start, right.stop, right.step)
     if isinstance(left, pd.MultiIndex):
-        return _same_items(left.levels, right.levels) and _same_items(map(np.asarray, left.codes), map(np.asarray, right.codes))
+        return _same_items(left.levels, right.levels) and _same_items(
+            map(np.asarray, left.codes), map(np.asarray, right.codes)
+        )
     return _same_column(left.array, right.array) and getattr(left, "freq", None) == getattr(right, "freq", None)
 
 

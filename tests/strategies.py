@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 
 from pytest_mltraq import Bunch
 
-settings.register_profile("ordinary", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ordinary", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("ordinary"), max_examples=10_000)
 settings.load_profile(os.environ.get("MLTRAQ_TEST_PROFILE", "ordinary"))
 
@@ -75,11 +75,13 @@ standard_scalars = st.one_of(
 )
 dtypes = hnp.scalar_dtypes()
 numpy_scalars = dtypes.flatmap(
-    lambda dtype: st.binary(min_size=dtype.itemsize, max_size=dtype.itemsize).map(
-        lambda data: np.frombuffer(data, dtype, count=1)[0] if dtype.kind not in "bSU" else np.zeros((), dtype)[()]
+    lambda dtype: (
+        st.binary(min_size=dtype.itemsize, max_size=dtype.itemsize).map(
+            lambda data: np.frombuffer(data, dtype, count=1)[0] if dtype.kind not in "bSU" else np.zeros((), dtype)[()]
+        )
+        if dtype.itemsize
+        else st.just(dtype.type())
     )
-    if dtype.itemsize
-    else st.just(dtype.type())
 ) | dtypes.flatmap(hnp.from_dtype)
 scalars = st.one_of(standard_scalars, numpy_scalars)
 

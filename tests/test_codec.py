@@ -39,6 +39,11 @@ from tests.strategies import any_float, any_text, arrays, names, scalars, values
 DEEP = 150
 
 
+def no_objects(digest: str) -> Stored:
+    """Load an object where there is none."""
+    raise LookupError(digest)
+
+
 def encode(value: Any) -> tuple[Encoded, Objects]:
     """Encode a value as the field `value`."""
     objects: Objects = {}
@@ -201,7 +206,7 @@ def test_records_may_have_members_of_any_name(name: str) -> None:
         pytest.param(np.clongdouble(1.1 + 2j), id="clongdouble"),
         pytest.param(np.array(["1.1", "-0.0", "nan"], dtype=np.longdouble), id="longdouble array"),
         pytest.param(np.float16(0.1), id="float16"),
-        pytest.param(np.bool_(True), id="bool"),  # noqa: FBT003 - numpy's own
+        pytest.param(np.bool_(True), id="bool"),
         pytest.param(np.uint64(2**64 - 1), id="uint64"),
         pytest.param(np.str_("a\0b"), id="str with NUL"),
         pytest.param(np.str_(""), id="empty str"),
@@ -209,7 +214,7 @@ def test_records_may_have_members_of_any_name(name: str) -> None:
         pytest.param(np.datetime64("2026-11-24T00:00:00.000000001"), id="datetime64[ns]"),
         pytest.param(np.datetime64("NaT"), id="NaT"),
         pytest.param(np.timedelta64(3, "D"), id="timedelta64[D]"),
-        pytest.param(np.datetime64("2026-11", "3M"), id="datetime64[3M]"),
+        pytest.param(np.datetime64("2026-11", ("M", 3)), id="datetime64[3M]"),
         pytest.param(np.void(b"\0\1"), id="void"),
         pytest.param(np.array([(1, 2.5)], dtype=[("a", "<i4"), ("b", ">f8")])[0], id="record"),
         pytest.param(np.zeros(2, np.dtype([("a", "i1"), ("b", "f8")], align=True)), id="aligned records"),
@@ -241,17 +246,23 @@ FRAMES: dict[str, Any] = {
     "text as objects": pd.DataFrame({"name": pd.Series(["a", "b"], dtype=object)}),
     "text of python": pd.DataFrame({"name": pd.Series(["a", None], dtype="string[python]")}),
     "text of arrow": pd.DataFrame({"name": pd.Series(["a", None], dtype="string[pyarrow]")}),
-    "mixed objects": pd.DataFrame({"any": pd.Series([1, "a", None, math.nan, (1, 2), [3], {"b": 1}, pd.NA], dtype=object)}),
+    "mixed objects": pd.DataFrame(
+        {"any": pd.Series([1, "a", None, math.nan, (1, 2), [3], {"b": 1}, pd.NA], dtype=object)}
+    ),
     "datetimes as objects": pd.DataFrame({"at": pd.Series([datetime.datetime(2026, 1, 1)], dtype=object)}),  # noqa: DTZ001
-    "numbers as objects": pd.DataFrame({"n": pd.Series([1, 2], dtype=object), "b": pd.Series([True, None], dtype=object)}),
-    "decimals": pd.DataFrame({"price": [decimal.Decimal("1.10"), decimal.Decimal("2")]}),
+    "numbers as objects": pd.DataFrame(
+        {"n": pd.Series([1, 2], dtype=object), "b": pd.Series([True, None], dtype=object)}
+    ),
+    "decimals": pd.DataFrame({"price": [decimal.Decimal("1.10"), decimal.Decimal(2)]}),
     "arrays as objects": pd.DataFrame({"embedding": [np.arange(3), np.arange(2.0)]}),
     "no rows": pd.DataFrame({"a": pd.Series([], dtype="int8"), "b": pd.Series([], dtype="str")}),
     "no columns": pd.DataFrame(index=[3, 1, 2]),
     "nothing": pd.DataFrame(),
     "duplicate columns": pd.DataFrame([[1, "a"], [2, "b"]], columns=["x", "x"]),
     "duplicate rows": pd.DataFrame({"x": [1, 2]}, index=["a", "a"]),
-    "odd column names": pd.DataFrame([[1, 2, 3, 4]], columns=pd.Index([1, "a", None, (1, "b")], dtype=object, tupleize_cols=False)),
+    "odd column names": pd.DataFrame(
+        [[1, 2, 3, 4]], columns=pd.Index([1, "a", None, (1, "b")], dtype=object, tupleize_cols=False)
+    ),
     "columns of times": pd.DataFrame([[1, 2, 3]], columns=DAYS),
     "range with a step": pd.DataFrame({"x": [1, 2]}, index=pd.RangeIndex(10, 6, -2, name="at")),
     "filtered": pd.DataFrame({"x": range(5)}).query("x > 2"),
@@ -269,15 +280,19 @@ FRAMES: dict[str, Any] = {
             "boolean": pd.array([True, None], dtype="boolean"),
         }
     ),
-    "small numbers": pd.DataFrame({kind: np.array([1, 2], dtype=kind) for kind in ("u1", "i2", "f2", "f4", "c8", "c16")}),
+    "small numbers": pd.DataFrame(
+        {kind: np.array([1, 2], dtype=kind) for kind in ("u1", "i2", "f2", "f4", "c8", "c16")}
+    ),
     "times": pd.DataFrame({f"M8[{unit}]": DAYS.as_unit(unit) for unit in ("s", "ms", "us", "ns")}),
     "durations": pd.DataFrame({"took": pd.to_timedelta([1, None, 3], unit="ms")}),
-    "missing times": pd.DataFrame({"at": pd.to_datetime(["2026-01-01", None]).tz_localize("UTC")}),
+    "missing times": pd.DataFrame({"at": pd.DatetimeIndex(["2026-01-01", pd.NaT]).tz_localize("UTC")}),
     **{f"zone {name}": pd.DataFrame({"at": DAYS.tz_localize(zone)}) for name, zone in ZONES.items()},
     "periods": pd.DataFrame({"when": pd.period_range("2026-01", periods=2, freq="Q-MAR")}),
     "intervals": pd.DataFrame({"bin": pd.interval_range(0.0, 2.0, closed="left")}),
     "arrow lists": pd.DataFrame({"x": pd.Series([[1], None, []], dtype=pd.ArrowDtype(pa.list_(pa.int8())))}),
-    "arrow decimals": pd.DataFrame({"x": pd.Series([decimal.Decimal("1.10"), None], dtype=pd.ArrowDtype(pa.decimal128(5, 2)))}),
+    "arrow decimals": pd.DataFrame(
+        {"x": pd.Series([decimal.Decimal("1.10"), None], dtype=pd.ArrowDtype(pa.decimal128(5, 2)))}
+    ),
     "arrow times": pd.DataFrame({"x": pd.Series(DAYS, dtype=pd.ArrowDtype(pa.timestamp("us", "Asia/Tokyo")))}),
 }
 
@@ -350,6 +365,7 @@ INDEXES: dict[str, Any] = {
     "several with missing ones": pd.MultiIndex.from_arrays([["a", None], [1.5, math.nan]]),
     "several with unused ones": pd.MultiIndex.from_product([["a", "b"], DAYS])[:2],
     "several and empty": pd.MultiIndex.from_arrays([[], []], names=["a", "b"]),
+    "days of a zone": pd.date_range("2026-03-01", periods=3, freq="MS", tz="Asia/Tokyo"),
 }
 
 
@@ -418,17 +434,26 @@ def test_a_value_of_pandas_comes_back(value: Any) -> None:
 TABLES: dict[str, Any] = {
     "plain": pa.table({"x": [1, None], "y": ["a", "\0"], "z": [math.nan, -0.0]}),
     "metadata": pa.table({"x": [1]}).replace_schema_metadata({b"\xff": b"\0", b"pandas": b"{}"}),
-    "metadata of a field": pa.table([[1]], schema=pa.schema([pa.field("x", pa.int8(), nullable=False, metadata={"unit": "s"})])),
+    "metadata of a field": pa.table(
+        [[1]], schema=pa.schema([pa.field("x", pa.int8(), nullable=False, metadata={"unit": "s"})])
+    ),
     "nested": pa.table({"x": [[{"a": 1, "b": [b"\xff"]}], None]}),
     "dictionary": pa.table({"x": pa.array(["a", "b", "a"]).dictionary_encode()}),
-    "times": pa.table({"x": pa.array([1, None], pa.timestamp("ns", "Asia/Tokyo")), "y": pa.array([1, 2], pa.duration("us"))}),
+    "times": pa.table(
+        {"x": pa.array([1, None], pa.timestamp("ns", "Asia/Tokyo")), "y": pa.array([1, 2], pa.duration("us"))}
+    ),
     "decimals": pa.table({"x": pa.array([decimal.Decimal("1.10")], pa.decimal256(50, 2))}),
     "chunks": pa.concat_tables([pa.table({"x": [1, 2]}), pa.table({"x": [3]})]),
     "no rows": pa.table({"x": pa.array([], pa.float16())}),
     "no columns": pa.table({}),
     "duplicate columns": pa.Table.from_arrays([pa.array([1]), pa.array(["a"])], names=["x", "x"]),
     "sliced": pa.table({"x": list(range(10))}).slice(3, 2),
-    "views": pa.table({"x": pa.array(["a", None], pa.string_view()), "y": pa.array([[1], []], pa.large_list(pa.int8()))}),
+    "views": pa.table(
+        {
+            "x": pa.array(["a", None], getattr(pa, "string_view", pa.large_string)()),
+            "y": pa.array([[1], []], pa.large_list(pa.int8())),
+        }
+    ),
 }
 
 
@@ -447,7 +472,11 @@ def test_a_slice_of_an_arrow_table_takes_its_own_place_only() -> None:
     assert sum(len(stored.data) for stored in objects.values()) < 2_000
 
 
-@given(st.lists(st.dictionaries(any_text.filter(lambda name: name not in ("idx", "timestamp")), values, max_size=3), max_size=4))
+@given(
+    st.lists(
+        st.dictionaries(any_text.filter(lambda name: name not in ("idx", "timestamp")), values, max_size=3), max_size=4
+    )
+)
 def test_a_sequence_comes_back(rows: list[dict[str, Any]]) -> None:
     """Sequences keep their columns, with values of any type, and the times of their rows."""
     sequence = Sequence()
@@ -564,7 +593,7 @@ def test_what_json_says_has_no_types() -> None:
         (np.float32(0.5), 0.5),
         (np.int64(3), 3),
         (np.float64("nan"), None),
-        (np.bool_(True), True),  # noqa: FBT003 - numpy's own
+        (np.bool_(True), True),
         (np.arange(3), None),
         (b"bytes", None),
         ("a\0b", "a\ufffdb"),
@@ -633,17 +662,31 @@ class Text(str):
     __slots__ = ()
 
 
+class Secret(pa.ExtensionType):  # type: ignore[misc]
+    """An Arrow extension type, as a user may define one."""
+
+    def __init__(self) -> None:
+        super().__init__(pa.string(), "tests.secret")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage_type: pa.DataType, serialized: bytes) -> Secret:
+        return cls()
+
+
 UNSTORABLE: dict[str, Any] = {
     "object": object(),
     "lambda": lambda run: run,
     "class": dict,
     "module": math,
-    "generator": (item for item in ()),
+    "generator": iter(()),
     "object array": np.array([1, None], dtype=object),
     "records with objects": np.zeros(1, dtype=[("a", "i4"), ("b", "O")]),
     "zone without a name": datetime.datetime(2026, 1, 1, tzinfo=pytz.timezone("Europe/Berlin")),
     "frame with an object": pd.DataFrame({"a": [object()]}),
-    "arrow extension": pa.table({"x": pa.array([b"0" * 16], pa.uuid())}),
+    "arrow extension": pa.table({"x": pa.ExtensionArray.from_storage(Secret(), pa.array(["x"]))}),
 }
 
 
@@ -760,7 +803,7 @@ def described(**params: Any) -> dict[str, Any]:
     """Encode params, and restore them."""
     encoded = encode_document(FrozenBunch(params), "params", {})
     assert encoded.refused == ()
-    return decode_document(encoded.document, encoded.types, {}.__getitem__, "params")
+    return decode_document(encoded.document, encoded.types, no_objects, "params")
 
 
 @pytest.mark.parametrize(
@@ -801,7 +844,7 @@ def test_an_unknown_type_is_corrupt_data() -> None:
     """What a newer version wrote is refused by name, with its path."""
     error = corrupt(None, ["hologram", 1])
 
-    assert error.path == "fields.value" or error.path == "fields['value']"
+    assert "value" in error.path
     assert "hologram" in str(error)
 
 
@@ -871,7 +914,13 @@ def test_damaged_types_are_corrupt_data(plain: Any, entry: Any) -> None:
 
 
 JSON_VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=5)),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**63),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=5),
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
     max_leaves=8,
 )
@@ -885,9 +934,7 @@ TAGS = st.sampled_from(
 )
 ENTRIES = st.recursive(
     st.builds(lambda tag, arguments: [tag, *arguments], TAGS, st.lists(JSON_VALUES, max_size=4)),
-    lambda inner: st.builds(
-        lambda tag, at, entry: [tag, {at: entry}], TAGS, st.sampled_from(["0", "1", "a"]), inner
-    ),
+    lambda inner: st.builds(lambda tag, at, entry: [tag, {at: entry}], TAGS, st.sampled_from(["0", "1", "a"]), inner),
     max_leaves=3,
 )
 
@@ -898,7 +945,7 @@ def test_arbitrary_types_are_read_or_are_corrupt_data(plain: Any, entry: Any) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            decode_document(dump_json({"value": plain}), {"value": entry}, {}.__getitem__, "fields")
+            decode_document(dump_json({"value": plain}), {"value": entry}, no_objects, "fields")
         except CorruptDataError as error:
             assert error.path.startswith("fields")  # noqa: PT017 - there may be no error
 
@@ -907,7 +954,7 @@ def test_arbitrary_types_are_read_or_are_corrupt_data(plain: Any, entry: Any) ->
 def test_a_document_that_is_no_json_object_is_corrupt_data(text: str) -> None:
     """Documents are JSON objects."""
     with pytest.raises(CorruptDataError):
-        decode_document(text, None, {}.__getitem__, "fields")
+        decode_document(text, None, no_objects, "fields")
 
 
 OBJECTS: dict[str, Any] = {
@@ -938,21 +985,41 @@ def test_a_truncated_object_is_corrupt_data(name: str) -> None:
     assert [size for size, value in read if not same(value, OBJECTS[name])] == []
 
 
-@given(st.sampled_from(sorted(OBJECTS)), st.data())
-def test_a_damaged_object_is_read_or_is_corrupt_data(name: str, data: st.DataObject) -> None:
-    """Bytes that changed never make the reader fail with another error than ours."""
+def read_damaged(name: str, damage: Callable[[bytearray], None]) -> None:
+    """Restore what was encoded, after damaging its object; only our error may be raised."""
     encoded, objects = encode(OBJECTS[name])
     ((digest, stored),) = objects.items()
     damaged = bytearray(stored.data)
-    for at, byte in data.draw(st.lists(st.tuples(st.integers(0, len(damaged) - 1), st.integers(0, 255)), max_size=3)):
-        damaged[at] = byte
-
+    damage(damaged)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             decode(encoded, {digest: Stored(stored.kind, bytes(damaged))})
         except CorruptDataError as error:
             assert error.path.startswith("fields")  # noqa: PT017 - there may be no error
+
+
+@pytest.mark.parametrize("byte", [0, 255, ord("9"), ord("[")])
+@pytest.mark.parametrize("name", OBJECTS)
+def test_no_byte_makes_reading_fail_with_another_error_than_ours(name: str, byte: int) -> None:
+    """An object of which any one byte changed is read, or is corrupt data."""
+    _, objects = encode(OBJECTS[name])
+    size = len(next(iter(objects.values())).data)
+
+    for at in range(min(size, 1_000)):
+        read_damaged(name, lambda damaged, at=at: damaged.__setitem__(at, byte))  # type: ignore[misc]
+
+
+@given(st.sampled_from(sorted(OBJECTS)), st.data())
+def test_a_damaged_object_is_read_or_is_corrupt_data(name: str, data: st.DataObject) -> None:
+    """Bytes that changed never make the reader fail with another error than ours."""
+
+    def damage(damaged: bytearray) -> None:
+        changes = st.tuples(st.integers(0, len(damaged) - 1), st.integers(0, 255))
+        for at, byte in data.draw(st.lists(changes, max_size=3)):
+            damaged[at] = byte
+
+    read_damaged(name, damage)
 
 
 def test_an_object_of_another_kind_is_corrupt_data() -> None:
@@ -1021,6 +1088,7 @@ def test_an_array_that_declares_more_than_there_is_takes_no_memory() -> None:
     assert error.path.startswith("fields")
 
 
+@pytest.mark.filterwarnings("ignore:pickle-based deserialization:RuntimeWarning")  # PyArrow 15 says that it does not
 def test_an_arrow_extension_type_is_never_read() -> None:
     """A stream that asks for an extension type, which may run code, is corrupt data."""
     field = pa.field("x", pa.binary(), metadata={"ARROW:extension:name": "arrow.py_extension_type"})

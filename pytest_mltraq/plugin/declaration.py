@@ -13,6 +13,7 @@ import pytest
 
 from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.codec import Encoded, Objects
+from pytest_mltraq.grid import own_values
 from pytest_mltraq.plugin.options import SETTINGS
 from pytest_mltraq.run import Run, derive_seed
 from pytest_mltraq.steps import Step, step_name
@@ -117,7 +118,7 @@ class Declaration:
         params = item_params(item)
         config = copy.deepcopy(experiment.config) if experiment.config else experiment.config
         run = Run(
-            {name: _own(value) for name, value in params.items()},
+            own_values(params),
             config=config,
             seed=derive_seed(experiment.name, params),
         )
@@ -266,11 +267,6 @@ def current_experiment(item: pytest.Item) -> CurrentExperiment:
     """Return the experiment of an item; a test without `run` is one too, of which nothing is stored."""
     declaration = item.stash.get(DECLARATION, None)
     return (declare_test(item) if declaration is None else declaration).experiment
-
-
-def _own(value: Any) -> Any:
-    """Copy lists and the like, so that what a run does to a param doesn't reach other runs."""
-    return copy.deepcopy(value) if type(value) in (list, dict, set) else value
 
 
 def fixture_values(item: pytest.Item) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import URL, Connection
 
@@ -127,6 +127,11 @@ class Database:
         """
         import pandas as pd
 
+        columns, rows = self.select(sql)
+        return pd.DataFrame(rows, columns=columns)
+
+    def select(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Return the columns and rows that a SELECT finds, as the driver gives them; see `query`."""
         with self.reading() as connection:
             if connection is None:
                 message = f"{self} is empty: persist an experiment first"
@@ -135,7 +140,7 @@ class Database:
                 result = engines.run(connection, sql)
                 if not result.returns_rows:
                     raise engines.no_select(sql)
-                return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+                return list(result.keys()), [tuple(row) for row in result]
 
     def close(self) -> None:
         """Close what is open."""

@@ -187,9 +187,9 @@ def translated(url: URL) -> Iterator[None]:
         raise StorageError(message) from error
 
 
-def quoted(connection: Connection, name: str) -> str:
-    """Quote a name for SQL."""
-    return connection.dialect.identifier_preparer.quote_identifier(name)
+def quoted(name: str) -> str:
+    """Quote a name for SQL, as the standard says."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def run(connection: Connection, statement: str) -> CursorResult[Any]:

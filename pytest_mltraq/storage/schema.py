@@ -142,14 +142,13 @@ def read_version(connection: Connection) -> int | None:
 def create(connection: Connection) -> None:
     """Create the tables where they are missing, in the transaction of the connection.
 
-    Processes that create one database at the same moment wait for each other: SQLite by the immediate transaction,
-    PostgreSQL by an advisory lock.
+    Processes that create one database at the same moment wait for each other.
 
     Raises:
         SchemaVersionError: the tables are those of a newer version.
     """
+    lock_writers(connection)
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})"))
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}"))
     found = read_version(connection)
     if found is not None:
@@ -159,6 +158,15 @@ def create(connection: Connection) -> None:
     connection.execute(versions.insert().values(version=SCHEMA_VERSION))
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def lock_writers(connection: Connection) -> None:
+    """Have others who replace experiments or views wait until the transaction ends.
+
+    On SQLite they wait since its begin; on PostgreSQL by an advisory lock, one for all so that there is no order to get wrong.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})"))
 
 
 def check_version(connection: Connection, found: int) -> None:

@@ -13,14 +13,14 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from pytest_mltraq.codec import dump_json, load_json
 from pytest_mltraq.codec.document import Columns
 from pytest_mltraq.storage.engine import quoted, run
-from pytest_mltraq.storage.schema import APPLICATION_ID, views
+from pytest_mltraq.storage.schema import lock_writers, views
 
 MAX_NAME: Final = 63
 """PostgreSQL cuts longer names without a word."""
@@ -69,8 +69,7 @@ class View:
         missing = set(columns) - self._known
         if self._name is not None and not missing:
             return
-        if connection.dialect.name == "postgresql":  # SQLite's transaction is alone already
-            connection.execute(select(func.pg_advisory_xact_lock(APPLICATION_ID)))
+        lock_writers(connection)
         if self._read(connection) | self._note(missing):
             self._define(connection)
         self._known |= missing
@@ -105,13 +104,11 @@ class View:
             connection.execute(views.insert().values(experiment=self.experiment, view=self._name, columns=stored))
         else:
             connection.execute(views.update().where(views.c.experiment == self.experiment).values(columns=stored))
-        reads = [f"{expression} AS {quoted(connection, column)}" for column, expression in _OWN.items()]
-        reads += [
-            f"{_value(connection, *key)} AS {quoted(connection, column)}" for column, key in self._names().items()
-        ]
+        reads = [f"{expression} AS {quoted(column)}" for column, expression in _OWN.items()]
+        reads += [f"{_value(connection, *key)} AS {quoted(column)}" for column, key in self._names().items()]
         _replace_view(
             connection,
-            quoted(connection, self._name),
+            quoted(self._name),
             f"SELECT {', '.join(reads)} FROM runs r "  # noqa: S608 - quoted above
             f"JOIN experiments e ON e.id_experiment = r.id_experiment JOIN sessions s ON s.id = e.id_session "
             f"WHERE e.name = {literal(self.experiment)}",
@@ -209,7 +206,7 @@ def drop_view(connection: Connection, experiment: str) -> None:
     """Remove the view of an experiment of which nothing is stored any more."""
     row = connection.execute(select(views.c.view).where(views.c.experiment == experiment)).first()
     if row is not None:
-        run(connection, f"DROP VIEW IF EXISTS {quoted(connection, row.view)}")
+        run(connection, f"DROP VIEW IF EXISTS {quoted(row.view)}")
         connection.execute(views.delete().where(views.c.experiment == experiment))
 
 

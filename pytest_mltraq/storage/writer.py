@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Table, and_, exists, func, select
+from sqlalchemy import Table, and_, exists, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.codec.document import Columns
@@ -53,16 +53,12 @@ def add_runs(connection: Connection, records: Iterable[RunRecord], id_experiment
     view.extend(connection, columns)
 
 
-def lock_name(connection: Connection, name: str) -> None:
-    """Have others who store an experiment of this name wait; on SQLite every writer waits anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
-
-
-def delete_experiment(connection: Connection, id_experiment: str, name: str) -> None:
-    """Remove an experiment with its runs, and its view with its last version."""
+def delete_experiment(connection: Connection, id_experiment: str) -> None:
+    """Remove a version of an experiment with its runs, and the view with the last version."""
+    found = experiments.c.id_experiment == id_experiment
+    name = connection.execute(select(experiments.c.name).where(found)).scalar_one()
     connection.execute(runs.delete().where(runs.c.id_experiment == id_experiment))
-    connection.execute(experiments.delete().where(experiments.c.id_experiment == id_experiment))
+    connection.execute(experiments.delete().where(found))
     if not connection.execute(select(exists().where(and_(experiments.c.name == name)))).scalar_one():
         drop_view(connection, name)
 
