@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.codec import Encoded, Objects, dump_json, encode_document
-from pytest_mltraq.codec.document import Columns
+from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.codec.text import readable
 from pytest_mltraq.environment import Environment
 from pytest_mltraq.errors import UnsupportedTypeError

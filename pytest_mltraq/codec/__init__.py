@@ -19,17 +19,9 @@ arrays is said in `bundle`.
 from __future__ import annotations
 
 from pytest_mltraq.codec.code import describe_code
-from pytest_mltraq.codec.document import (
-    Decoder,
-    Encoded,
-    Objects,
-    Stored,
-    decode_document,
-    digest_object,
-    dump_json,
-    encode_document,
-    load_json,
-)
+from pytest_mltraq.codec.decoder import Decoder
+from pytest_mltraq.codec.document import Encoded, decode_document, encode_document
+from pytest_mltraq.codec.forms import Objects, Stored, digest_object, dump_json, load_json
 
 __all__ = [
     "Decoder",

@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
+    from pytest_mltraq.codec.decoder import Decoder, Restorer
+    from pytest_mltraq.codec.encoder import Encoder, Writer
+    from pytest_mltraq.codec.forms import Pair
 
 _JSON_FLOATS: Final = frozenset(map(np.dtype, ("<f2", "<f4", "<f8", ">f2", ">f4", ">f8")))
 """Floats that Python's float, and so JSON, holds exactly."""

@@ -13,7 +13,9 @@ import pyarrow as pa
 from pytest_mltraq.errors import UnsupportedTypeError
 
 if TYPE_CHECKING:
-    from pytest_mltraq.codec.document import Encoder, Pair, Restorer, Writer
+    from pytest_mltraq.codec.decoder import Restorer
+    from pytest_mltraq.codec.encoder import Encoder, Writer
+    from pytest_mltraq.codec.forms import Pair
 
 _END: Final = b"\xff\xff\xff\xff\0\0\0\0"
 EXTENSION_KEY: Final = b"ARROW:extension:name"

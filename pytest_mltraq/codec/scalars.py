@@ -33,7 +33,9 @@ from pytest_mltraq.codec.text import readable
 from pytest_mltraq.errors import UnsupportedTypeError
 
 if TYPE_CHECKING:
-    from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
+    from pytest_mltraq.codec.decoder import Decoder, Restorer
+    from pytest_mltraq.codec.encoder import Encoder, Writer
+    from pytest_mltraq.codec.forms import Pair
 
 LONGEST_NUMBER: Final = 4000
 """Numbers with more bits have no text: Python limits how long it takes to write one."""

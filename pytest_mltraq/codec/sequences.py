@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_mltraq.sequence import Sequence
 
 if TYPE_CHECKING:
-    from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
+    from pytest_mltraq.codec.decoder import Decoder, Restorer
+    from pytest_mltraq.codec.encoder import Encoder, Writer
+    from pytest_mltraq.codec.forms import Pair
 
 
 def _encode_sequence(encoder: Encoder, value: Sequence, path: str) -> Pair:

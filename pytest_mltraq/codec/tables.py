@@ -28,7 +28,9 @@ from pytest_mltraq.codec.scalars import decode_zone, encode_zone
 from pytest_mltraq.errors import UnsupportedTypeError
 
 if TYPE_CHECKING:
-    from pytest_mltraq.codec.document import Decoder, Encoder, Pair, Restorer, Writer
+    from pytest_mltraq.codec.decoder import Decoder, Restorer
+    from pytest_mltraq.codec.encoder import Encoder, Writer
+    from pytest_mltraq.codec.forms import Pair
 
 Parts = dict[str, Any]
 Table = TypeVar("Table", pd.DataFrame, pd.Series)

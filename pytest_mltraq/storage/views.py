@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from pytest_mltraq.codec import dump_json, load_json
-from pytest_mltraq.codec.document import Columns
+from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.storage.engine import quoted, run
 from pytest_mltraq.storage.schema import lock_writers, views
 

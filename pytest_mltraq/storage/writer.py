@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Table, and_, exists, select
 from sqlalchemy.engine import Connection
 
-from pytest_mltraq.codec.document import Columns
+from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord
 from pytest_mltraq.storage.schema import experiments, objects, runs, sessions
 from pytest_mltraq.storage.views import View, drop_view

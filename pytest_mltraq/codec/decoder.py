@@ -1,0 +1,126 @@
+"""Plain values and entries of `types` to values, one by one. What an entry names is looked up in fixed tables."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pytest_mltraq.bunch import Bunch, FrozenBunch
+from pytest_mltraq.codec.bundle import unpack
+from pytest_mltraq.codec.families import find_family
+from pytest_mltraq.codec.forms import Path, Plain, Stored
+from pytest_mltraq.errors import CorruptDataError
+
+Restorer = Callable[["Decoder", Plain, list[Any], Path], Any]
+
+DAMAGE: Final = (
+    ValueError,
+    SyntaxError,
+    NotImplementedError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    OSError,
+    struct.error,
+    RecursionError,
+)
+"""What restoring damaged data may raise, in Python and the libraries it calls."""
+
+
+class Decoder:
+    """Restores values one by one.
+
+    Args:
+        load: returns the object of a name that `Encoder.add` gave.
+    """
+
+    def __init__(self, load: Callable[[Any], Stored]) -> None:
+        self.load = load
+
+    def decode(self, plain: Plain, entry: Any, path: Path) -> Any:
+        """Restore a value.
+
+        Raises:
+            CorruptDataError: its entry or its object can't be read.
+        """
+        if entry is None:
+            return plain
+        restorer = _restorer(entry, path)
+        try:
+            return restorer(self, plain, entry[1:], path)
+        except CorruptDataError:
+            raise
+        except DAMAGE as error:
+            message = f"expected the stored form of {entry[0]!r}, found damaged data ({type(error).__name__}: {error})"
+            raise CorruptDataError(path, message) from error
+
+    def bundle(self, reference: Any, path: Path) -> dict[str, Any]:
+        """Restore the parts of what `Encoder.bundle` encoded."""
+        plain, entries, segments = unpack(self.data(reference, "bundle"))
+        return Decoder(lambda at: Stored(*segments[at])).named(plain, entries, path)
+
+    def data(self, reference: Any, kind: str) -> bytes:
+        """Return the bytes of an object, which must be of this kind."""
+        stored = self.load(reference)
+        if stored.kind != kind:
+            message = f"expected an object of kind {kind!r}, found {stored.kind!r}"
+            raise ValueError(message)
+        return stored.data
+
+    def items(self, plain: list[Plain], entries: dict[str, Any], path: Path) -> list[Any]:
+        """Restore the items of a list."""
+        values = list(plain)
+        for at, entry in entries.items():
+            values[int(at)] = self.decode(plain[int(at)], entry, f"{path}[{at}]")
+        return values
+
+    def named(self, plain: dict[str, Plain], entries: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Restore the values of a mapping."""
+        values = dict(plain)
+        for key, entry in entries.items():
+            values[key] = self.decode(plain[key], entry, f"{path}[{key!r}]")
+        return values
+
+
+def _restorer(entry: Any, path: Path) -> Restorer:
+    if type(entry) is not list or not entry or type(entry[0]) is not str:
+        message = f"expected a type entry, found {str(entry)[:40]!r}"
+        raise CorruptDataError(path, message)
+    restorer = _RESTORERS.get(entry[0]) or _family_restorer(entry[0])
+    if restorer is None:
+        message = f"unknown type {entry[0]!r}: it was written by a newer version, or the data is damaged"
+        raise CorruptDataError(path, message)
+    return restorer
+
+
+def _decode_mapping(decoder: Decoder, plain: Plain, arguments: list[Any], path: Path) -> dict[Any, Any]:
+    if len(arguments) == 1:
+        return decoder.named(plain, arguments[0], path)
+    entries, plain_keys, key_entries = arguments
+    keys = decoder.items(plain_keys, key_entries, path)
+    values = decoder.items(list(plain.values()), entries, path)
+    return dict(zip(keys, values, strict=True))
+
+
+_RESTORERS: Final[dict[str, Restorer]] = {
+    "float": lambda decoder, plain, arguments, path: struct.unpack("<d", bytes.fromhex(arguments[0]))[0],
+    "int": lambda decoder, plain, arguments, path: int(arguments[0], 16),
+    "list": lambda decoder, plain, arguments, path: decoder.items(plain, arguments[0], path),
+    "tuple": lambda decoder, plain, arguments, path: tuple(decoder.items(plain, arguments[0], path)),
+    "set": lambda decoder, plain, arguments, path: set(decoder.items(plain, arguments[0], path)),
+    "frozenset": lambda decoder, plain, arguments, path: frozenset(decoder.items(plain, arguments[0], path)),
+    "dict": _decode_mapping,
+    "Bunch": lambda decoder, plain, arguments, path: Bunch(_decode_mapping(decoder, plain, arguments, path)),
+    "FrozenBunch": lambda decoder, plain, arguments, path: FrozenBunch(
+        _decode_mapping(decoder, plain, arguments, path)
+    ),
+}
+
+
+def _family_restorer(name: str) -> Restorer | None:
+    family, dot, _ = name.partition(".")
+    restorers: Mapping[str, Restorer] = find_family(family if dot else "").RESTORERS
+    return restorers.get(name)
