@@ -131,7 +131,7 @@ class Session:
                 code=experiment.code,
                 doc=experiment.doc,
                 nodeid=experiment.nodeid,
-                root=Path.cwd(),
+                root=_folder(),
             )
             writer.add_experiment(connection, described, str(self.id_session))
             writer.add_runs(connection, runs, str(id_experiment), View(experiment.name))
@@ -173,15 +173,15 @@ class Session:
             raise AlreadyExistsError(experiment.name)
         if if_exists == "replace":
             writer.delete_experiment(connection, found)
-        return (
-            new_id() if if_exists == "append" and found == str(experiment.id_experiment) else experiment.id_experiment
-        )
+        elif found == str(experiment.id_experiment):
+            return new_id()
+        return experiment.id_experiment
 
     def _store_session(self, connection: Connection) -> None:
         if self._stored:
             writer.finish_session(connection, str(self.id_session), now(), None)
             return
-        found = environment.capture(Path.cwd(), sys.argv)
+        found = environment.capture(_folder(), sys.argv)
         record = record_session(
             found, id_session=self.id_session, origin="python", tags=(), started_at=self._started_at
         )
@@ -191,6 +191,14 @@ class Session:
         with self.db.reading() as connection:
             names = [] if connection is None else reader.list_names(connection)
         return f'Session(db="{self.db}", experiments({len(names)})={shorten(names)})'
+
+
+def _folder() -> Path:
+    """Return the current folder; a program goes on where it was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path()
 
 
 def create_session(url: str | os.PathLike[str] | None = None) -> Session:

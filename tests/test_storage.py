@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
@@ -1498,3 +1499,36 @@ def test_a_query_of_an_empty_database_says_that_it_is_empty(tmp_path: Path) -> N
         session.db.query("SELECT 1")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_share_a_session_in_memory() -> None:
+    """Threads that store experiments in one session at the same time lose none."""
+    session = mltraq.create_session()
+
+    def store_some(thread: int) -> None:
+        for at in range(10):
+            session.create_experiment(f"e{thread}-{at}").add_run(x=at).persist()
+
+    threads = [threading.Thread(target=store_some, args=(thread,)) for thread in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(session.ls()) == 30
+
+
+def test_a_program_whose_folder_was_removed_can_store(tmp_path: Path) -> None:
+    """The results are stored, although there is no current folder any more."""
+    program = (
+        "import os, pytest_mltraq as m; os.rmdir(os.getcwd()); m.create_experiment('a', os.environ['DB']).persist()"
+    )
+    folder = tmp_path / "gone"
+    folder.mkdir()
+
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env={**os.environ, "DB": str(tmp_path / "r.db")}, check=False
+    )
+
+    assert result.returncode == 0
+    assert mltraq.create_session(tmp_path / "r.db").ls()["name"].tolist() == ["a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ class Database:
         self.url = engines.shown(self._url)
         self._file = engines.sqlite_file(self._url)
         self._engine = engines.open_engine(self._url)
+        # A database in memory is one connection, which threads use one after another.
+        self._turn = contextlib.nullcontext() if self._url.database != ":memory:" else threading.RLock()
         self._ready = False
         if self._file is None or self._file.exists():
             if self._file is not None:
@@ -68,7 +71,7 @@ class Database:
         Raises:
             StorageError: the database can't be reached.
         """
-        with engines.translated(self._url):
+        with self._turn, engines.translated(self._url):
             if self._file is not None:
                 _make_folder(self._file)
             with self._engine.connect() as connection:
@@ -89,7 +92,7 @@ class Database:
         if self._file is not None and not self._file.exists():
             yield None
             return
-        with engines.translated(self._url), self._engine.connect() as connection:
+        with self._turn, engines.translated(self._url), self._engine.connect() as connection:
             if connection.dialect.name == "postgresql":  # what is read in several statements is of one moment
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
             yield from self._checked(connection)
