@@ -1088,7 +1088,9 @@ def test_an_array_that_declares_more_than_there_is_takes_no_memory() -> None:
     assert error.path.startswith("fields")
 
 
-@pytest.mark.filterwarnings("ignore:pickle-based deserialization:RuntimeWarning")  # PyArrow 15 says that it does not
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore:pickle-based deserialization:RuntimeWarning"
+)  # PyArrow 15 says that it does not
 def test_an_arrow_extension_type_is_never_read() -> None:
     """A stream that asks for an extension type, which may run code, is corrupt data."""
     field = pa.field("x", pa.binary(), metadata={"ARROW:extension:name": "arrow.py_extension_type"})

@@ -224,11 +224,9 @@ def test_ini_keys_change_the_patterns(pytester: pytest.Pytester, rows: Rows) -> 
 @pytest.mark.parametrize(
     ("arguments", "number"),
     [
-        pytest.param(["experiment_a.py", "experiment_a.py"], 2, id="file"),
         pytest.param([".", "experiment_a.py"], 2, id="folder-and-file"),
         pytest.param(["experiment_a.py::experiment_a", "experiment_a.py::experiment_a"], 2, id="function"),
         pytest.param(["experiment_a.py::experiment_a[lr:2]", "experiment_a.py::experiment_a[lr:1]"], 2, id="runs"),
-        pytest.param(["experiment_a.py::experiment_a[lr:2]", "experiment_a.py"], 2, id="run-and-file"),
         pytest.param(["--keep-duplicates", "experiment_a.py", "experiment_a.py"], 4, id="keep-duplicates"),
     ],
 )
