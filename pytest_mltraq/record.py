@@ -209,7 +209,6 @@ def record_session(
 
 def raise_refused(refused: Iterable[UnsupportedTypeError]) -> None:
     """Raise what can't be stored, if anything; without the codec's part of the traceback, which says nothing to users."""
-    __tracebackhide__ = True
     errors = [error.with_traceback(None) for error in refused]
     if len(errors) == 1:
         raise errors[0]
