@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 GIT_TIMEOUT_S: Final = 5.0
 """How long git may take; one that hangs (a lock, a network folder) must not keep a test session waiting."""
@@ -21,7 +22,8 @@ class Revision(NamedTuple):
     """What git says of a folder.
 
     Attributes:
-        commit: full hash; None before the first commit, or without git.
+        commit: full hash; None before the first commit, or without git. In a job for a pull request it is the newest commit
+            of that.
         branch: None where the head is detached and CI doesn't say.
         dirty: whether tracked files differ from the commit.
     """
@@ -36,7 +38,8 @@ class Environment(NamedTuple):
 
     Attributes:
         revision: the commit of the folder.
-        ci: provider, job and pull request, or None outside of CI.
+        ci: provider, job, and of a pull request its number (`pull_request`) and the branch that it is for (`base`); None
+            outside of CI.
         python: version of the interpreter.
         platform: operating system and architecture.
         host: the machine's name.
@@ -54,7 +57,21 @@ class Environment(NamedTuple):
 
 
 class Provider(NamedTuple):
-    """The documented variables of a CI provider; `{NAME}` is the value of a variable."""
+    """The documented variables of a CI provider.
+
+    Each text is a template, in which `{NAME}` is the value of a variable; of several, separated by `|`, the first whose
+    variables are all set counts.
+
+    Attributes:
+        name: what it is called in records.
+        marker: the variable that says that this is a job of it.
+        job: the job's page.
+        pull_request: what has the pull request's number at its end.
+        branch: the branch that was pushed, or that the pull request is about.
+        commit: the commit that was checked out.
+        head: of a pull request, its newest commit; CI mostly checks out a merge of it that exists nowhere else.
+        base: of a pull request, the branch that it is for.
+    """
 
     name: str
     marker: str
@@ -62,42 +79,70 @@ class Provider(NamedTuple):
     pull_request: str
     branch: str
     commit: str
+    head: str
+    base: str
 
 
 PROVIDERS: Final = (
     Provider(
-        "github",
-        "GITHUB_ACTIONS",
-        "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}",
-        "{GITHUB_REF}",
-        "{GITHUB_HEAD_REF}|{GITHUB_REF}",
-        "{GITHUB_SHA}",
+        name="github",
+        marker="GITHUB_ACTIONS",
+        job="{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}",
+        pull_request="{GITHUB_REF}",
+        branch="{GITHUB_HEAD_REF}|{GITHUB_REF}",
+        commit="{GITHUB_SHA}",
+        head="",  # no variable has it: see `_github_head`
+        base="{GITHUB_BASE_REF}",
     ),
     Provider(
-        "gitlab",
-        "GITLAB_CI",
-        "{CI_JOB_URL}",
-        "{CI_MERGE_REQUEST_IID}",
-        "{CI_MERGE_REQUEST_SOURCE_BRANCH_NAME}|{CI_COMMIT_BRANCH}|{CI_COMMIT_REF_NAME}",
-        "{CI_COMMIT_SHA}",
-    ),
-    Provider("jenkins", "JENKINS_URL", "{BUILD_URL}", "{CHANGE_ID}", "{CHANGE_BRANCH}|{BRANCH_NAME}", "{GIT_COMMIT}"),
-    Provider("circleci", "CIRCLECI", "{CIRCLE_BUILD_URL}", "{CIRCLE_PULL_REQUEST}", "{CIRCLE_BRANCH}", "{CIRCLE_SHA1}"),
-    Provider(
-        "buildkite",
-        "BUILDKITE",
-        "{BUILDKITE_BUILD_URL}#{BUILDKITE_JOB_ID}",
-        "{BUILDKITE_PULL_REQUEST}",
-        "{BUILDKITE_BRANCH}",
-        "{BUILDKITE_COMMIT}",
+        name="gitlab",
+        marker="GITLAB_CI",
+        job="{CI_JOB_URL}",
+        pull_request="{CI_MERGE_REQUEST_IID}",
+        branch="{CI_MERGE_REQUEST_SOURCE_BRANCH_NAME}|{CI_COMMIT_BRANCH}|{CI_COMMIT_REF_NAME}",
+        commit="{CI_COMMIT_SHA}",
+        head="{CI_MERGE_REQUEST_SOURCE_BRANCH_SHA}",
+        base="{CI_MERGE_REQUEST_TARGET_BRANCH_NAME}",
     ),
     Provider(
-        "azure",
-        "TF_BUILD",
-        "{SYSTEM_COLLECTIONURI}{SYSTEM_TEAMPROJECT}/_build/results?buildId={BUILD_BUILDID}",
-        "{SYSTEM_PULLREQUEST_PULLREQUESTID}",
-        "{SYSTEM_PULLREQUEST_SOURCEBRANCH}|{BUILD_SOURCEBRANCH}",
-        "{BUILD_SOURCEVERSION}",
+        name="jenkins",
+        marker="JENKINS_URL",
+        job="{BUILD_URL}",
+        pull_request="{CHANGE_ID}|{ghprbPullId}",
+        branch="{CHANGE_BRANCH}|{ghprbSourceBranch}|{GIT_LOCAL_BRANCH}|{BRANCH_NAME}",
+        commit="{GIT_COMMIT}",
+        head="{ghprbActualCommit}",
+        base="{CHANGE_TARGET}|{ghprbTargetBranch}",
+    ),
+    Provider(
+        name="circleci",
+        marker="CIRCLECI",
+        job="{CIRCLE_BUILD_URL}",
+        pull_request="{CIRCLE_PULL_REQUEST}|{CIRCLE_PR_NUMBER}",
+        branch="{CIRCLE_BRANCH}",
+        commit="{CIRCLE_SHA1}",
+        head="",  # what it checks out
+        base="",  # it doesn't say
+    ),
+    Provider(
+        name="buildkite",
+        marker="BUILDKITE",
+        job="{BUILDKITE_BUILD_URL}#{BUILDKITE_JOB_ID}",
+        pull_request="{BUILDKITE_PULL_REQUEST}",
+        branch="{BUILDKITE_BRANCH}",
+        commit="{BUILDKITE_COMMIT}",
+        head="",  # what it checks out
+        base="{BUILDKITE_PULL_REQUEST_BASE_BRANCH}",
+    ),
+    Provider(
+        name="azure",
+        marker="TF_BUILD",
+        job="{SYSTEM_COLLECTIONURI}{SYSTEM_TEAMPROJECT}/_build/results?buildId={BUILD_BUILDID}",
+        pull_request="{SYSTEM_PULLREQUEST_PULLREQUESTNUMBER}|{SYSTEM_PULLREQUEST_PULLREQUESTID}",
+        branch="{SYSTEM_PULLREQUEST_SOURCEBRANCH}|{BUILD_SOURCEBRANCH}",
+        commit="{BUILD_SOURCEVERSION}",
+        head="{SYSTEM_PULLREQUEST_SOURCECOMMITID}",
+        base="{SYSTEM_PULLREQUEST_TARGETBRANCH}",
     ),
 )
 
@@ -105,6 +150,10 @@ _DIST_INFO: Final = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info")
 _PULL_REQUEST: Final = re.compile(r"(?:^|refs/pull/|/pull/|/pull-requests/)(\d+)(?:/merge|/head)?$")
 _BRANCH: Final = re.compile(r"(?:refs/heads/)?(?!refs/)(.+)")
 _SECRET_NAME: Final = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
+_SECRET_KEY: Final = re.compile(
+    r"(?:.*[_-])?(?:password|passwd|passphrase|secret|token|credentials?|(?:api|access|secret|private)[_-]?key)",
+    re.IGNORECASE,
+)
 _URL_PASSWORD: Final = re.compile(r"(\w[\w+.-]*://[^\s/:@?]*):(?!\d+/)\S*@")
 _QUERY_PASSWORD: Final = re.compile(r"([?&][\w.-]*(?:pass|secret|token)[\w.-]*=)[^\s&#]*", re.IGNORECASE)
 
@@ -190,6 +239,22 @@ def without_secrets(arguments: Sequence[str]) -> str:
     return shlex.join(safe)
 
 
+def hide_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Put `***` in the place of texts that are named like secrets, and of passwords in URLs.
+
+    Only what a name says for sure is hidden (`api_key`, `hub_token`; not `tokenizer` or `max_tokens`), because what is hidden
+    is not stored.
+
+    Example:
+        >>> hide_secrets({"hub_token": "s3cret", "tokenizer": "bpe", "max_tokens": 5, "db": "x://ann:s3cret@db"})
+        {'hub_token': '***', 'tokenizer': 'bpe', 'max_tokens': 5, 'db': 'x://ann:***@db'}
+    """
+    return {
+        name: ("***" if _SECRET_KEY.fullmatch(name) else without_password(value)) if isinstance(value, str) else value
+        for name, value in config.items()
+    }
+
+
 def without_password(text: str) -> str:
     """Replace the passwords of URLs in a text, before the host and in the query.
 
@@ -201,25 +266,53 @@ def without_password(text: str) -> str:
 
 
 def _with_ci(revision: Revision, provider: Provider | None, variables: Mapping[str, str]) -> Revision:
-    """Fill in what git doesn't know in a CI job: the branch of a detached head, the commit of an exported tree."""
+    """Fill in what git doesn't know in a CI job.
+
+    That is the branch of a detached head, the commit of an exported tree, and of a pull request the commit that was pushed.
+    """
     if provider is None:
         return revision
-    named = (_BRANCH.fullmatch(_fill(name, variables) or "") for name in provider.branch.split("|"))
+    named = (_BRANCH.fullmatch(name) for name in _filled(provider.branch, variables))
     branch = revision.branch or next((found[1] for found in named if found), None)
-    return revision._replace(branch=branch, commit=revision.commit or _fill(provider.commit, variables))
+    commit = revision.commit or _first(provider.commit, variables)
+    if _pull_request(provider, variables) is not None:
+        commit = _first(provider.head, variables) or _github_head(variables) or commit
+    return revision._replace(branch=branch, commit=commit)
 
 
 def _ci(provider: Provider, variables: Mapping[str, str]) -> dict[str, str]:
-    found = {"provider": provider.name, "job": _fill(provider.job, variables)}
-    request = _PULL_REQUEST.search(_fill(provider.pull_request, variables) or "")
-    if request:
-        found["pull_request"] = request[1]
+    found = {"provider": provider.name, "job": _first(provider.job, variables)}
+    found["pull_request"] = _pull_request(provider, variables)
+    if found["pull_request"] is not None:
+        found["base"] = (_first(provider.base, variables) or "").removeprefix("refs/heads/")
     return {name: without_password(value) for name, value in found.items() if value}
 
 
-def _fill(template: str, variables: Mapping[str, str]) -> str | None:
-    """Fill a template in; None where one of its variables is missing or empty."""
-    names = re.findall(r"{(\w+)}", template)
-    if not all(variables.get(name) for name in names):
+def _pull_request(provider: Provider, variables: Mapping[str, str]) -> str | None:
+    """Return the number of the pull request that a job is for; None where it is for none."""
+    found = _PULL_REQUEST.search(_first(provider.pull_request, variables) or "")
+    return None if found is None else found[1]
+
+
+def _github_head(variables: Mapping[str, str]) -> str | None:
+    """Return the newest commit of a pull request on GitHub, from the event that started the job.
+
+    Source: GitHub Docs, "Webhook events and payloads", pull_request; the file is that of `GITHUB_EVENT_PATH`.
+    """
+    try:
+        event = json.loads(Path(variables["GITHUB_EVENT_PATH"]).read_bytes())
+        return str(event["pull_request"]["head"]["sha"])
+    except (KeyError, TypeError, ValueError, OSError):
         return None
-    return template.format_map(variables)
+
+
+def _first(templates: str, variables: Mapping[str, str]) -> str | None:
+    """Fill in the first template whose variables are all set; None where there is none."""
+    return next(_filled(templates, variables), None)
+
+
+def _filled(templates: str, variables: Mapping[str, str]) -> Iterator[str]:
+    """Yield the templates whose variables are all set, filled in."""
+    for template in filter(None, templates.split("|")):
+        if all(variables.get(name) for name in re.findall(r"{(\w+)}", template)):
+            yield template.format_map(variables)

@@ -16,7 +16,7 @@ from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.codec import Encoded, Objects, dump_json, encode_document
 from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.codec.text import readable
-from pytest_mltraq.environment import Environment
+from pytest_mltraq.environment import Environment, hide_secrets
 from pytest_mltraq.errors import UnsupportedTypeError
 from pytest_mltraq.run import Run
 from pytest_mltraq.steps import StepCode
@@ -157,7 +157,7 @@ def record_experiment(
         name: its name.
         id_experiment: its id.
         fields: what its runs share.
-        config: what was the same for all runs.
+        config: what was the same for all runs; secrets in it are not stored.
         code: its steps.
         doc: what it is about.
         nodeid: where pytest found it.
@@ -168,7 +168,7 @@ def record_experiment(
     """
     objects: Objects = {}
     encoded_fields = encode_document(fields, "fields", objects)
-    encoded_config = encode_document(FrozenBunch(config), "config", objects)
+    encoded_config = encode_document(FrozenBunch(hide_secrets(config)), "config", objects)
     raise_refused((*encoded_fields.refused, *encoded_config.refused))
     return ExperimentRecord(
         id_experiment=str(id_experiment),

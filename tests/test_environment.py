@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -159,6 +160,17 @@ def test_a_folder_that_is_gone_has_no_revision(tmp_path: Path) -> None:
     assert git_revision(tmp_path / "gone") == Revision()
 
 
+def test_a_shallow_clone_has_its_commit(repository: Path, tmp_path: Path) -> None:
+    """CI clones one commit only."""
+    (repository / "model.py").write_text("depth = 2\n")
+    git(repository, "commit", "--all", "--message=second")
+    git(tmp_path, "clone", "--depth=1", repository.as_uri(), "clone")
+
+    revision = git_revision(tmp_path / "clone")
+
+    assert revision == Revision(git(repository, "rev-parse", "HEAD"), "main", dirty=False)
+
+
 def test_looking_changes_nothing_in_the_repository(repository: Path) -> None:
     """Git's index, which other processes may lock, is not written."""
     before = (repository / ".git" / "index").read_bytes()
@@ -252,22 +264,42 @@ REQUESTS = {
         **GITLAB,
         "CI_MERGE_REQUEST_IID": "12",
         "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "feature/x",
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
         "CI_COMMIT_REF_NAME": "refs/merge-requests/12/head",
     },
-    "jenkins": {**JENKINS, "BRANCH_NAME": "PR-12", "CHANGE_ID": "12", "CHANGE_BRANCH": "feature/x"},
+    "jenkins": {
+        **JENKINS,
+        "BRANCH_NAME": "PR-12",
+        "CHANGE_ID": "12",
+        "CHANGE_BRANCH": "feature/x",
+        "CHANGE_TARGET": "main",
+    },
     "circleci": {
         **CIRCLECI,
         "CIRCLE_BRANCH": "feature/x",
         "CIRCLE_PULL_REQUEST": "https://github.com/ann/iris/pull/12",
     },
-    "buildkite": {**BUILDKITE, "BUILDKITE_BRANCH": "feature/x", "BUILDKITE_PULL_REQUEST": "12"},
+    "buildkite": {
+        **BUILDKITE,
+        "BUILDKITE_BRANCH": "feature/x",
+        "BUILDKITE_PULL_REQUEST": "12",
+        "BUILDKITE_PULL_REQUEST_BASE_BRANCH": "main",
+    },
     "azure": {
         **AZURE,
         "BUILD_SOURCEBRANCH": "refs/pull/12/merge",
         "BUILD_SOURCEBRANCHNAME": "merge",
         "SYSTEM_PULLREQUEST_PULLREQUESTID": "12",
         "SYSTEM_PULLREQUEST_SOURCEBRANCH": "refs/heads/feature/x",
+        "SYSTEM_PULLREQUEST_TARGETBRANCH": "refs/heads/main",
     },
+}
+HEAD = "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12"
+"""The newest commit of a pull request, of which CI checked out a merge."""
+HEADS = {
+    "gitlab": {"CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": HEAD},
+    "jenkins": {"ghprbActualCommit": HEAD},
+    "azure": {"SYSTEM_PULLREQUEST_SOURCECOMMITID": HEAD},
 }
 JOBS = {
     "github": "https://github.com/ann/iris/actions/runs/1658821493",
@@ -288,11 +320,71 @@ def test_a_push_has_provider_and_job(tmp_path: Path, provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", REQUESTS)
-def test_a_pull_request_has_its_number(tmp_path: Path, provider: str) -> None:
-    """The number of the pull request is known."""
+def test_a_pull_request_has_its_number_and_the_branch_that_it_is_for(tmp_path: Path, provider: str) -> None:
+    """What a pull request is compared with is known, where the provider says it; CircleCI doesn't."""
     found = capture(tmp_path, [], REQUESTS[provider])
 
-    assert found.ci == {"provider": provider, "job": JOBS[provider], "pull_request": "12"}
+    base = {} if provider == "circleci" else {"base": "main"}
+    assert found.ci == {"provider": provider, "job": JOBS[provider], "pull_request": "12", **base}
+
+
+@pytest.mark.parametrize("provider", HEADS)
+def test_the_commit_of_a_pull_request_is_the_one_that_was_pushed(repository: Path, provider: str) -> None:
+    """CI checks out a merge that nobody can find afterwards; the run belongs to the commit that was pushed."""
+    found = capture(repository, [], REQUESTS[provider] | HEADS[provider])
+
+    assert found.revision.commit == HEAD
+
+
+def test_the_commit_of_a_pull_request_on_github_is_that_of_the_event(repository: Path, tmp_path: Path) -> None:
+    """GitHub says it in no variable, but in the file of the event."""
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"pull_request": {"head": {"sha": HEAD}}}))
+
+    found = capture(repository, [], {**REQUESTS["github"], "GITHUB_EVENT_PATH": str(event)})
+
+    assert found.revision.commit == HEAD
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"pull_request": {}}', '{"pull_request": null}'])
+def test_without_the_event_the_commit_is_what_is_checked_out(
+    repository: Path, tmp_path: Path, content: str | None
+) -> None:
+    """A file that is missing or says something else fails nothing."""
+    event = tmp_path / "event.json"
+    if content is not None:
+        event.write_text(content)
+
+    found = capture(repository, [], {**REQUESTS["github"], "GITHUB_EVENT_PATH": str(event)})
+
+    assert found.revision.commit == git(repository, "rev-parse", "HEAD")
+
+
+def test_a_push_has_the_commit_that_is_checked_out(repository: Path) -> None:
+    """A commit that the job was started for earlier is not the one that ran."""
+    found = capture(repository, [], PUSHES["gitlab"] | HEADS["gitlab"])
+
+    assert found.revision.commit == git(repository, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("provider", "variables"),
+    [
+        ("jenkins", {"ghprbPullId": "12", "ghprbSourceBranch": "feature/x", "ghprbTargetBranch": "main"}),
+        ("circleci", {"CIRCLE_PR_NUMBER": "12", "CIRCLE_BRANCH": "pull/12"}),
+        ("azure", {"SYSTEM_PULLREQUEST_PULLREQUESTNUMBER": "12", "SYSTEM_PULLREQUEST_PULLREQUESTID": "9000"}),
+    ],
+)
+def test_the_other_variables_of_a_provider_name_the_pull_request_too(
+    tmp_path: Path, provider: str, variables: dict[str, str]
+) -> None:
+    """Jenkins' two plugins, CircleCI's forks and Azure's repositories on GitHub each have their own."""
+    marker = next(known.marker for known in environment.PROVIDERS if known.name == provider)
+
+    found = capture(tmp_path, [], {marker: "true", **variables})
+
+    assert found.ci is not None
+    assert found.ci["pull_request"] == "12"
 
 
 @pytest.mark.parametrize("variables", [PUSHES, REQUESTS], ids=["push", "pull request"])
