@@ -12,11 +12,12 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
-from pytest_mltraq.codec import Stored, decode_document, digest_object, load_json
+from pytest_mltraq.codec import Stored, decode_document, load_json
 from pytest_mltraq.errors import CorruptDataError, NotFoundError, near
 from pytest_mltraq.run import Run, RunError, StepTime
 from pytest_mltraq.steps import StepCode
-from pytest_mltraq.storage.schema import experiments, objects, runs, sessions
+from pytest_mltraq.storage.objects import object_loader
+from pytest_mltraq.storage.schema import experiments, runs, sessions
 
 
 class StoredExperiment(NamedTuple):
@@ -109,23 +110,6 @@ def load_experiment(connection: Connection, id_experiment: str) -> StoredExperim
             row.nodeid,
             [_load_run(run, load) for run in connection.execute(query)],
         )
-
-
-def object_loader(connection: Connection) -> Callable[[str], Stored]:
-    """Return what reads an object by its digest."""
-
-    def load(digest: str) -> Stored:
-        row = connection.execute(select(objects.c.kind, objects.c.data).where(objects.c.digest == digest)).first()
-        if row is None:
-            message = f"object {digest} is missing in the database"
-            raise LookupError(message)
-        stored = Stored(row.kind, bytes(row.data))
-        if digest_object(stored) != digest:
-            message = f"object {digest} is damaged: its content has another digest"
-            raise ValueError(message)
-        return stored
-
-    return load
 
 
 @contextlib.contextmanager
