@@ -644,7 +644,7 @@ def test_a_failed_run_is_stored_like_any_other(session: mltraq.Session, jobs: di
     assert bad.error is not None
     assert (bad.error.step, bad.error.type) == ("step_fragile", "ValueError")
     assert bad.error.message.startswith("too ")
-    assert "raise error()" in bad.error.traceback
+    assert "in step_fragile" in bad.error.traceback  # of code that cloudpickle sent, there is no source line
 
 
 @pytest.mark.usefixtures("processes")
