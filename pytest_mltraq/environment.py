@@ -251,7 +251,7 @@ def hide_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     return {
         name: ("***" if _SECRET_KEY.fullmatch(name) else without_password(value)) if isinstance(value, str) else value
-        for name, value in config.items()
+        for name, value in dict(config).items()  # a Bunch may have an item called `items`
     }
 
 
