@@ -86,9 +86,9 @@ class Recording:
             self._store_run(name, record._replace(outcome=outcome))
 
     def _store_run(self, name: str, record: RunRecord) -> None:
-        self._summary.add(name, record)
         if self._live is not None:
             self._live.add_run(name, record)
+        self._summary.add(name, record)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -71,7 +71,7 @@ class Database:
         Raises:
             StorageError: the database can't be reached.
         """
-        with self._turn, engines.translated(self._url):
+        with engines.translated(self._url):
             if self._file is not None:
                 _make_folder(self._file)
             with self._engine.connect() as connection:
@@ -79,8 +79,8 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self, connection: Connection) -> Iterator[None]:
-        """Write in a transaction of a connection that is held."""
-        with engines.translated(self._url), connection.begin():
+        """Write in a transaction of a connection that is held; nothing of it is open afterwards, whatever happens."""
+        with self._turn, engines.translated(self._url), engines.undone_on_error(connection), connection.begin():
             if not self._ready:
                 schema.create(connection)
             yield

@@ -187,6 +187,17 @@ def translated(url: URL) -> Iterator[None]:
         raise StorageError(message) from error
 
 
+@contextlib.contextmanager
+def undone_on_error(connection: Connection) -> Iterator[None]:
+    """End a transaction that an error leaves open: SQLAlchemy does not after an interrupt in the middle of a commit."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(connection.dialect.loaded_dbapi.Error, SQLAlchemyError):
+            connection.connection.rollback()
+        raise
+
+
 def quoted(name: str) -> str:
     """Quote a name for SQL, as the standard says."""
     return '"' + name.replace('"', '""') + '"'

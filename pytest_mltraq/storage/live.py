@@ -1,13 +1,14 @@
-"""A session that is written while it runs, by a thread of its own."""
+"""A session that is written while it runs."""
 
 from __future__ import annotations
 
 import contextlib
-import queue
+import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from sqlalchemy.engine import Connection
 
@@ -18,42 +19,107 @@ from pytest_mltraq.storage.database import Database
 from pytest_mltraq.storage.views import View
 
 GATHER_S: Final = 0.2
-"""How long the writer gathers runs before it stores them: well within the second that is promised, and long enough that
-ten thousand quick runs are a hundred transactions."""
+"""How soon after a store the next one is: well within the second that is promised, and long enough that ten thousand
+quick runs are a few dozen transactions."""
 
-Item = ExperimentRecord | tuple[str, RunRecord] | None
+WATCH_S: Final = 0.25
+"""How often the thread looks for runs that nobody stored."""
+
+PAUSE: Final = 20
+"""How many times as long as a store took no other one is made where the runs are reported: a database that is slow is left
+to the thread."""
+
+RETRY_S: Final = 5.0
+"""How long after a failure it is tried again."""
+
+
+class Unstored(NamedTuple):
+    """What is not stored of a session.
+
+    Attributes:
+        session: the session; `finished_at` and `exit_status` are None before it is closed.
+        experiments: those of the runs; they may be stored already.
+        runs: runs with the name of their experiment, in the order in which they were added.
+    """
+
+    session: SessionRecord
+    experiments: list[ExperimentRecord]
+    runs: list[tuple[str, RunRecord]]
 
 
 class LiveSession:
-    """Stores a session's experiments and runs in the background; a run is durable within a second of `add_run`.
+    """Stores a session's experiments and runs while it runs; a run is durable within a second of `add_run`.
 
-    One thread, with one connection, writes everything. A SQLite file is in WAL mode meanwhile, so that others can read it and
-    a killed process loses nothing that was committed; afterwards it is one file again.
+    A run is stored in `add_run`, unless the last store was a moment ago: then it waits for the next one. A thread stores what
+    waits when no further run comes, and everything where the database is slow or fails. (A thread that stored all of it
+    would have to wait for the interpreter's lock with each call of the database: while a test computes in pure Python
+    that is 5 ms a call.) Each store is one transaction, and may be tried again, even where it is not known whether
+    it was committed: nothing is stored twice.
+
+    A SQLite file is in WAL mode meanwhile, so that others can read it and a killed process loses nothing that was committed;
+    afterwards it is one file again. A process that is forked from that of the session stores nothing.
 
     Args:
         database: where the session is stored; created with the first run.
-        describe: makes the session's record, when the first experiment is stored.
+        describe: makes the session's record, when the first run is added.
+
+    Attributes:
+        session: the session's record; None before the first run.
     """
 
     def __init__(self, database: Database, describe: Callable[[], SessionRecord]) -> None:
+        self.session: SessionRecord | None = None
         self._database = database
         self._describe = describe
-        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._process = os.getpid()
+        self._experiments: dict[str, ExperimentRecord] = {}
+        self._waiting: list[tuple[str, RunRecord]] = []
+        self._lock = threading.Lock()  # held by who stores
+        self._exit_stack = contextlib.ExitStack()
+        self._connection: Connection | None = None
+        self._views: dict[str, View] = {}  # of the experiments that are known to be stored
+        self._failure: Exception | None = None
+        self._next_here = self._next_there = 0.0
         self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._session: SessionRecord | None = None
-        self._experiments: dict[str, tuple[str, View]] = {}
-        self._waiting: list[ExperimentRecord | tuple[str, RunRecord]] = []
-        self._failure: BaseException | None = None
-        self._exit_status: int | None = None
+        self._thread = threading.Thread(target=self._watch, name="mltraq-writer", daemon=True)
 
     def add_experiment(self, record: ExperimentRecord) -> None:
-        """Store an experiment, unless this session did already."""
-        self._put(record)
+        """Take an experiment, unless this session has it; it is stored with its first run."""
+        self._experiments.setdefault(record.name, record)
 
     def add_run(self, experiment: str, record: RunRecord) -> None:
-        """Store a run of an experiment that was added."""
-        self._put((experiment, record))
+        """Store a run of an experiment that was added, now or a moment later."""
+        self._waiting.append((experiment, record))
+        if self._thread.ident is None:
+            self._thread.start()
+        if time.monotonic() >= self._next_here:
+            self._try()
+
+    def flush(self) -> None:
+        """Store all that is waiting; it is durable when this returns.
+
+        Raises:
+            StorageError: not everything could be stored; the message says how many runs.
+        """
+        if os.getpid() != self._process:
+            return
+        with self._lock:
+            if self._waiting:
+                self._store()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            message = f"{len(self._waiting)} runs could not be stored: {self._failure}"
+            raise StorageError(message) from self._failure
+
+    def unstored(self) -> Unstored | None:
+        """Return what is waiting, and after a failure what is not known to be stored; None where nothing is."""
+        runs = self._waiting[:]
+        if not runs:
+            return None
+        names = dict.fromkeys(name for name, _ in runs)
+        return Unstored(self.session or self._describe(), [self._experiments[name] for name in names], runs)
 
     def close(self, exit_status: int) -> None:
         """Store what is still waiting and that the session ended, and close the database.
@@ -61,80 +127,80 @@ class LiveSession:
         Raises:
             StorageError: not everything could be stored; the message says how many runs.
         """
-        if self._thread is None:
+        is_empty = self.session is None and not self._waiting
+        if is_empty or self._closing.is_set() or os.getpid() != self._process:
             return
-        self._exit_status = exit_status
         self._closing.set()
-        self._queue.put(None)
-        self._thread.join()
-        self._thread = None
-        if self._failure is not None:
-            lost = sum(not isinstance(item, ExperimentRecord) for item in self._waiting)
-            message = f"{lost} runs could not be stored: {self._failure}"
-            raise StorageError(message) from self._failure
+        if self._thread.is_alive():
+            self._thread.join()
+        self.session = (self.session or self._describe())._replace(finished_at=now(), exit_status=exit_status)
+        try:
+            self._store()
+        finally:
+            if self._connection is not None:
+                _set_journal(self._connection, "DELETE")
+            self._exit_stack.close()
+        self._raise_failure()
 
-    def _put(self, item: Item) -> None:
-        if self._thread is None:
-            self._session = self._describe()
-            self._thread = threading.Thread(target=self._write, name="mltraq-writer", daemon=True)
-            self._thread.start()
-        self._queue.put(item)
+    def _watch(self) -> None:
+        while not self._closing.wait(WATCH_S):
+            if time.monotonic() >= self._next_there:
+                self._try()
 
-    def _write(self) -> None:
-        """Write until the session is closed; what can't be written waits for the next attempt."""
-        ended = False
-        with contextlib.ExitStack() as exit_stack:
-            connection: Connection | None = None
-            while not ended:
-                ended = self._gather()
-                try:
-                    connection = connection or self._open(exit_stack)
-                    self._store(connection, ended=ended)
-                except Exception as error:  # noqa: BLE001 - whatever it is, `close` raises it, in the thread that can say it
-                    self._failure = error
-            if connection is not None:
-                _set_journal(connection, "DELETE")
+    def _try(self) -> None:
+        """Store what is waiting, unless the other thread is at it."""
+        if os.getpid() == self._process and self._lock.acquire(blocking=False):
+            try:
+                if self._waiting:
+                    self._store()
+            finally:
+                self._lock.release()
 
-    def _gather(self) -> bool:
-        """Wait for something to store, and a moment for more; returns whether the session ended."""
-        found = [self._queue.get()]
-        if found[0] is not None:
-            self._closing.wait(GATHER_S)
-        with contextlib.suppress(queue.Empty):
-            while True:
-                found.append(self._queue.get_nowait())
-        self._waiting += [item for item in found if item is not None]
-        return None in found
+    def _store(self) -> None:
+        """Store what is waiting, and say when the next time is."""
+        waiting = self._waiting[:]  # others may come meanwhile
+        is_first = not self._views
+        begin = time.monotonic()
+        try:
+            self._write(waiting)
+        except BaseException as error:
+            self._views.clear()  # what of them was stored is not known
+            self._next_here = self._next_there = time.monotonic() + RETRY_S
+            if not isinstance(error, Exception):
+                raise
+            self._failure = error  # whatever it is, `close` raises it, where it can be said
+            return
+        del self._waiting[: len(waiting)]
+        self._failure = None
+        end = time.monotonic()
+        pause = 0 if is_first else PAUSE * (end - begin)  # the first one opens the database
+        self._next_here, self._next_there = end + max(GATHER_S, pause), end + 1.5 * GATHER_S
 
-    def _open(self, exit_stack: contextlib.ExitStack) -> Connection:
-        connection = exit_stack.enter_context(self._database.connected())
-        with self._database.transaction(connection):
-            writer.add_session(connection, cast("SessionRecord", self._session))
-        _set_journal(connection, "WAL")
-        return connection
-
-    def _store(self, connection: Connection, *, ended: bool) -> None:
-        """Store what is waiting, in one transaction."""
-        id_session = cast("SessionRecord", self._session).id
-        known = dict(self._experiments)
-        with self._database.transaction(connection):
-            for record in self._waiting:
-                if isinstance(record, ExperimentRecord) and record.name not in known:
-                    writer.add_experiment(connection, record, id_session)
-                    known[record.name] = record.id_experiment, View(record.name)
-            for name, records in _by_experiment(self._waiting).items():
-                writer.add_runs(connection, records, *known[name])
-            if ended:
-                writer.finish_session(connection, id_session, now(), self._exit_status)
-        self._experiments, self._waiting, self._failure = known, [], None
+    def _write(self, waiting: list[tuple[str, RunRecord]]) -> None:
+        """Store runs, in one transaction; the session and their experiments before them."""
+        self.session = session = self.session or self._describe()
+        if self._connection is None:
+            self._connection = self._exit_stack.enter_context(self._database.connected())
+        is_first = not self._views
+        with self._database.transaction(self._connection):
+            if is_first:
+                writer.add_session(self._connection, session)
+            for name, records in _by_experiment(waiting).items():
+                experiment = self._experiments[name]
+                if name not in self._views:
+                    writer.add_experiment(self._connection, experiment, session.id)
+                    self._views[name] = View(name)
+                writer.add_runs(self._connection, records, experiment.id_experiment, self._views[name])
+            if session.finished_at is not None:
+                writer.finish_session(self._connection, session.id, session.finished_at, session.exit_status)
+        if is_first:
+            _set_journal(self._connection, "WAL")
 
 
-def _by_experiment(items: Iterable[Item]) -> dict[str, list[RunRecord]]:
+def _by_experiment(waiting: Iterable[tuple[str, RunRecord]]) -> dict[str, list[RunRecord]]:
     runs: dict[str, list[RunRecord]] = {}
-    for item in items:
-        if item is not None and not isinstance(item, ExperimentRecord):
-            name, record = item
-            runs.setdefault(name, []).append(record)
+    for name, record in waiting:
+        runs.setdefault(name, []).append(record)
     return runs
 
 

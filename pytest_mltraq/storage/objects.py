@@ -22,7 +22,7 @@ def add_objects(connection: Connection, records: Iterable[dict[str, tuple[str, b
     stored = {digest: content for objects_of_record in records for digest, content in objects_of_record.items()}
     # In one order everywhere: two that write the same ones wait for each other, and not both.
     rows = [(digest, kind, len(data), data) for digest, (kind, data) in sorted(stored.items())]
-    insert_rows(connection, objects, rows, " ON CONFLICT (digest) DO NOTHING")
+    insert_rows(connection, objects, rows, together=1)  # they may be large
 
 
 def object_loader(connection: Connection) -> Callable[[str], Stored]:

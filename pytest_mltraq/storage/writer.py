@@ -1,4 +1,8 @@
-"""Records into rows."""
+"""Records into rows.
+
+What is stored under its id already is left as it is, so that a transaction of which it isn't known whether it was committed
+can be made again.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from pytest_mltraq.storage.views import View, drop_view
 
 def add_session(connection: Connection, record: SessionRecord) -> None:
     """Store a session that begins."""
-    insert_rows(connection, sessions, [tuple(record)])
+    insert_rows(connection, sessions, [record])
 
 
 def finish_session(connection: Connection, id_session: str, finished_at: str, exit_status: int | None) -> None:
