@@ -121,6 +121,11 @@ def decode_document(document: str, types: Any, load: Callable[[str], Stored], pa
     return decoder.decode(plain, ["dict", types], path)  # type: ignore[no-any-return]
 
 
+def columns_of(document: str, types: Mapping[str, Entry] | None) -> Columns:
+    """Return the names of a stored document's scalar values, by kind; see `Encoded`."""
+    return _columns(load_json(document, "document"), types or {})
+
+
 def _encode_exact(values: dict[str, Any]) -> Encoded | None:
     """Encode values that JSON says exactly, and all at once; None where one of them is another."""
     items = dict.values(values)

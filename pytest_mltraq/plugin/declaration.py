@@ -15,6 +15,7 @@ from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.codec import Encoded, Objects
 from pytest_mltraq.grid import own_values
 from pytest_mltraq.plugin.options import SETTINGS
+from pytest_mltraq.record import RunRecord
 from pytest_mltraq.run import Run, derive_seed
 from pytest_mltraq.steps import Step, step_name
 
@@ -143,12 +144,14 @@ class Attempt:
         declaration: its experiment.
         run: the run.
         params: its params, encoded, and the objects that they refer to.
+        stored: what an earlier session stored of it, where that counts and it is not executed again.
     """
 
     item: pytest.Item
     declaration: Declaration
     run: Run
     params: tuple[Encoded, Objects]
+    stored: RunRecord | None = None
 
     def has_foreign_run(self) -> bool:
         """Whether the item is a test that got the suite's own fixture `run`, of a wider scope, set up earlier."""

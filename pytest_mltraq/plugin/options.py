@@ -24,6 +24,7 @@ class Settings:
         db: the database's path or URL; None stores nothing.
         config: what `run.config` is set to.
         tags: names of this session.
+        resume: whether runs that passed in an earlier session are not executed again.
         files: patterns of experiment files.
         functions: patterns of experiment functions.
         classes: patterns of classes of experiments.
@@ -33,6 +34,7 @@ class Settings:
     db: str | None
     config: dict[str, Any]
     tags: tuple[str, ...]
+    resume: bool
     files: tuple[str, ...]
     functions: tuple[str, ...]
     classes: tuple[str, ...]
@@ -71,10 +73,18 @@ def add_options(parser: pytest.Parser) -> None:
         dest="mltraq_tag",
         help="name this session (repeatable)",
     )
+    group.addoption(
+        "--mltraq-resume",
+        action="store_true",
+        default=None,
+        dest="mltraq_resume",
+        help="don't execute what passed in an earlier session with the same params, config and step code: its fields are copied",
+    )
     parser.addini("mltraq", "collect and run experiments always", type="bool", default=False)
     parser.addini("mltraq_db", "where runs are stored; a relative path is meant from the ini file's folder")
     parser.addini("mltraq_config", "KEY=VALUE, one per line: sets run.config.KEY", type="linelist")
     parser.addini("mltraq_tag", "names of each session, one per line", type="linelist")
+    parser.addini("mltraq_resume", "don't execute what passed in an earlier session", type="bool", default=False)
     parser.addini("mltraq_files", "patterns of experiment files", type="args", default=["experiment_*.py"])
     parser.addini("mltraq_functions", "patterns of experiment functions", type="args", default=["experiment_*"])
     parser.addini("mltraq_classes", "patterns of classes of experiments", type="args", default=["Experiment*"])
@@ -87,12 +97,17 @@ def resolve(config: pytest.Config) -> Settings:
         pytest.UsageError: one of them is wrong.
     """
     db = _database(config)
+    resume = bool(config.getoption("mltraq_resume") or config.getini("mltraq_resume"))
+    if resume and db is None:
+        message = "--mltraq-resume: expected a database with earlier sessions, found none: name it with --mltraq-db"
+        raise pytest.UsageError(message)
     files = tuple(config.getini("mltraq_files"))
     return Settings(
         awake=bool(db or config.getoption("mltraq") or config.getini("mltraq") or _names_experiments(config, files)),
         db=db,
         config=_read_config([*config.getini("mltraq_config"), *(config.getoption("mltraq_config") or ())]),
         tags=tuple(config.getoption("mltraq_tag") or config.getini("mltraq_tag")),
+        resume=resume,
         files=files,
         functions=tuple(config.getini("mltraq_functions")),
         classes=tuple(config.getini("mltraq_classes")),

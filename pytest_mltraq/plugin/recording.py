@@ -77,7 +77,7 @@ class Recording:
             if nodeid in self._retried:
                 self._retried.remove(nodeid)
                 return
-            self._store_run(message["name"], RunRecord(*message["finished"]))
+            self._store_run(message["name"], RunRecord(*message["finished"]), is_stored="is_stored" in message)
 
     def _close_run(self, nodeid: str, outcome: str) -> None:
         """Store a run whose end was never reported."""
@@ -85,10 +85,10 @@ class Recording:
             name, record = known
             self._store_run(name, record._replace(outcome=outcome))
 
-    def _store_run(self, name: str, record: RunRecord) -> None:
+    def _store_run(self, name: str, record: RunRecord, *, is_stored: bool = False) -> None:
         if self._live is not None:
             self._live.add_run(name, record)
-        self._summary.add(name, record)
+        self._summary.add(name, record, is_stored=is_stored)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,7 @@ from pytest_mltraq.codec import Encoded, Objects, encode_document
 from pytest_mltraq.errors import UnsupportedTypeError, near
 from pytest_mltraq.plugin.declaration import ATTEMPT, DECLARATION, Attempt, Declaration, declare_test
 from pytest_mltraq.record import (
+    ExperimentRecord,
     RunRecord,
     encode_params,
     raise_refused,
@@ -23,6 +24,9 @@ from pytest_mltraq.record import (
 )
 from pytest_mltraq.run import Run, RunError, new_id, save_random, seed_random
 from pytest_mltraq.steps import step_code
+
+if TYPE_CHECKING:
+    from pytest_mltraq.storage.resume import PassedRuns
 
 OURS = __name__.rpartition(".")[0]
 """The package that the fixture `run` is in that is ours."""
@@ -33,14 +37,24 @@ _AVAILABLE = re.compile(r"available fixtures: (.+)")
 NO_PARAMS: tuple[Encoded, Objects] = encode_document({}, "params", {}), {}
 """What stands for params that can't be stored."""
 
+STORED = "stored"
+"""Why a run is skipped that passed in an earlier session."""
+
 REPORT_KEY = "mltraq"
 """The attribute of a report that carries a record to where it is stored; it holds nothing but builtins."""
 
 
 class Running:
-    """Runs experiments; one object for each process of a pytest session."""
+    """Runs experiments; one object for each process of a pytest session.
 
-    def __init__(self, config: pytest.Config) -> None:
+    Args:
+        config: pytest's.
+        passed: finds runs of earlier sessions that are not executed again; None executes all.
+    """
+
+    def __init__(self, config: pytest.Config, passed: PassedRuns | None) -> None:
+        self._passed = passed
+        self._experiments: dict[str, ExperimentRecord] = {}
         self._root: Path = config.rootpath
         self._worker: str | None = getattr(config, "workerinput", {}).get("workerid")
         self._item: pytest.Item | None = None
@@ -64,6 +78,10 @@ class Running:
         attempt = Attempt(item, declaration, declaration.start(item), NO_PARAMS)
         item.stash[ATTEMPT] = self._current = attempt
         attempt.params = encode_params(attempt.run)
+        if self._passed is not None:
+            attempt.stored = self._passed.find(self._experiment(declaration), attempt.params[0])
+            if attempt.stored is not None:
+                pytest.skip(STORED)
         return attempt
 
     def _seed_random(self, seed: int) -> None:
@@ -162,6 +180,9 @@ class Running:
             return report
         if call.when == "setup":
             _explain(attempt, report, call)
+            if attempt.stored is not None:
+                path, line, _ = item.reportinfo()  # where the run is, not where it was skipped
+                report.longrepr = str(path), (line or 0) + 1, f"Skipped: {STORED}"
         if call.when == "call" or not report.passed:
             _note(attempt.run, report, call)
         if call.when == "teardown":
@@ -176,11 +197,19 @@ class Running:
 
     def _message(self, declaration: Declaration) -> dict[str, Any]:
         """Begin what a report carries: the experiment's name, and all of it once for each process."""
+        name = declaration.experiment.name
+        if name in self._announced:
+            return {"name": name}
+        self._announced.add(name)
+        return {"name": name, "experiment": tuple(self._experiment(declaration))}
+
+    def _experiment(self, declaration: Declaration) -> ExperimentRecord:
+        """Return the record of an experiment; it is made once in each process."""
         experiment = declaration.experiment
-        if experiment.name in self._announced:
-            return {"name": experiment.name}
-        self._announced.add(experiment.name)
-        record = record_experiment(
+        known = self._experiments.get(experiment.name)
+        if known is not None:
+            return known
+        record = self._experiments[experiment.name] = record_experiment(
             name=experiment.name,
             id_experiment=new_id(),
             fields=experiment.fields,
@@ -190,7 +219,7 @@ class Running:
             nodeid=experiment.nodeid,
             root=self._root,
         )
-        return {"name": experiment.name, "experiment": tuple(record)}
+        return record
 
     def unfinished(self) -> dict[str, Any] | None:
         """Make what the last report would have carried, of a run that was interrupted in this process."""
@@ -203,6 +232,10 @@ class Running:
     def _finished(self, attempt: Attempt, report: pytest.TestReport) -> dict[str, Any]:
         """Make what the last report carries: the run; a fixture's teardown may have set what can't be stored."""
         run = attempt.run
+        if attempt.stored is not None:
+            position = attempt.declaration.positions[attempt.item.nodeid]
+            record = attempt.stored._replace(position=position, nodeid=attempt.item.nodeid)
+            return self._message(attempt.declaration) | {"finished": tuple(record), "is_stored": True}
         record, refused = self._record(attempt)
         if refused and run.outcome == "passed":
             report.outcome, report.longrepr = "failed", "\n".join(map(str, refused))

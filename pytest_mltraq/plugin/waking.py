@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from pytest_mltraq.errors import ConfigurationError, StorageError
 from pytest_mltraq.plugin.collecting import Collecting
 from pytest_mltraq.plugin.options import Settings
 from pytest_mltraq.plugin.running import Running
+from pytest_mltraq.record import now
+
+if TYPE_CHECKING:
+    from pytest_mltraq.plugin.recording import Recording
+    from pytest_mltraq.storage.resume import PassedRuns
 
 
 def wake(config: pytest.Config, settings: Settings) -> None:
@@ -19,15 +26,29 @@ def wake(config: pytest.Config, settings: Settings) -> None:
     for pattern in settings.files:
         # This list is also the assertion rewriter's, so that asserts in experiment files are explained.
         config.addinivalue_line("python_files", pattern)
-    running = Running(config)
-    config.pluginmanager.register(running, "mltraq-running")
-    config.pluginmanager.register(Collecting(config, settings, running), "mltraq-collecting")
-    if hasattr(config, "workerinput"):  # a worker of pytest-xdist: its reports carry the records to the controller
-        return
-    from pytest_mltraq.plugin.recording import Recording
-
     try:
-        config.pluginmanager.register(Recording(config, settings, running), "mltraq-recording")
+        running = Running(config, _find_passed(settings))
+        recording = None if hasattr(config, "workerinput") else _record(config, settings, running)
     except (ConfigurationError, StorageError) as error:
         message = f"--mltraq-db: {error}"
         raise pytest.UsageError(message) from error
+    config.pluginmanager.register(running, "mltraq-running")
+    config.pluginmanager.register(Collecting(config, settings, running), "mltraq-collecting")
+    if recording is not None:  # not in a worker of pytest-xdist: its reports carry the records to the controller
+        config.pluginmanager.register(recording, "mltraq-recording")
+
+
+def _find_passed(settings: Settings) -> PassedRuns | None:
+    """Make what finds runs of earlier sessions, in each process that runs items."""
+    if settings.db is None or not settings.resume:
+        return None
+    from pytest_mltraq.storage.database import Database
+    from pytest_mltraq.storage.resume import PassedRuns
+
+    return PassedRuns(Database(settings.db), before=now())
+
+
+def _record(config: pytest.Config, settings: Settings, running: Running) -> Recording:
+    from pytest_mltraq.plugin.recording import Recording
+
+    return Recording(config, settings, running)

@@ -90,12 +90,18 @@ class Summary:
     def __bool__(self) -> bool:
         return bool(self._experiments)
 
-    def add(self, name: str, record: RunRecord) -> None:
-        """Take a run in."""
+    def add(self, name: str, record: RunRecord, *, is_stored: bool = False) -> None:
+        """Take a run in.
+
+        Args:
+            name: its experiment's name.
+            record: the run.
+            is_stored: whether it passed in an earlier session and was not executed again.
+        """
         experiment = self._experiments.get(name)
         if experiment is None:
             experiment = self._experiments[name] = _Experiment()
-        experiment.outcomes[record.outcome or "interrupted"] += 1
+        experiment.outcomes["stored" if is_stored else record.outcome or "interrupted"] += 1
         params = _readable_params(record)
         replicates = [name for name in REPLICATE_PARAMS if name in params]
         experiment.replicates.update(dict.fromkeys(replicates))
