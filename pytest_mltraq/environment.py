@@ -45,6 +45,7 @@ class Environment(NamedTuple):
         host: the machine's name.
         packages: installed distributions and their versions.
         command: the command line, without secrets.
+        process: what tells this process from every other one: see `identify_process`.
     """
 
     revision: Revision
@@ -54,6 +55,7 @@ class Environment(NamedTuple):
     host: str
     packages: dict[str, str]
     command: str
+    process: str | None = None
 
 
 class Provider(NamedTuple):
@@ -146,6 +148,9 @@ PROVIDERS: Final = (
     ),
 )
 
+_ENDED: Final = "ZXx"
+"""States of a process that ended, though its parent did not ask for its exit status yet."""
+
 _DIST_INFO: Final = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info")
 _PULL_REQUEST: Final = re.compile(r"(?:^|refs/pull/|/pull/|/pull-requests/)(\d+)(?:/merge|/head)?$")
 _BRANCH: Final = re.compile(r"(?:refs/heads/)?(?!refs/)(.+)")
@@ -175,7 +180,35 @@ def capture(folder: Path, arguments: Sequence[str], variables: Mapping[str, str]
         platform.node(),
         installed_packages(sys.path),
         without_secrets(arguments),
+        identify_process(os.getpid()),
     )
+
+
+def identify_process(pid: int) -> str | None:
+    """Return what tells a process from every other one that ever ran on any machine; None where it ended, or can't be told.
+
+    It is the id of the machine's boot, the namespace that the number counts in, the number, and the tick at which the
+    process began.
+
+    Source: proc(5), /proc/sys/kernel/random/boot_id, /proc/pid/ns/pid and field 22 of /proc/pid/stat.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = Path("/proc/self/ns/pid").readlink()
+        # The name of the program, in parentheses, may itself have spaces and parentheses.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in _ENDED else f"{boot} {namespace} {pid} {fields[19]}"
+
+
+def is_running(process: str | None) -> bool | None:
+    """Whether a process that `identify_process` described still runs; None of one on another machine, or unknown."""
+    own = identify_process(os.getpid())
+    if process is None or own is None or process.split()[:2] != own.split()[:2]:
+        return None
+    pid = process.split()[2:3]
+    return bool(pid) and pid[0].isdecimal() and identify_process(int(pid[0])) == process
 
 
 def installed_packages(folders: Iterable[str]) -> dict[str, str]:

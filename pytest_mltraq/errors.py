@@ -14,7 +14,7 @@
         ├── NotFoundError (LookupError)      no such experiment or run
         ├── AlreadyExistsError (ValueError)  a stored experiment would be overwritten
         ├── ForeignDatabaseError             the file belongs to something else
-        └── SchemaVersionError               written by a newer version of the package
+        └── SchemaVersionError               written by a newer or older version of the package
 
 The second base is what a caller would expect from the standard library. Errors carry what a program needs
 as attributes; their message says what was expected, what was found and what to do.
@@ -112,18 +112,24 @@ class ForeignDatabaseError(StorageError):
 
 
 class SchemaVersionError(StorageError):
-    """The database was written by a newer version of this package.
+    """The database was written by a newer version of this package, or by an older one and not upgraded yet.
 
     Attributes:
         found: schema version of the database.
-        expected: the newest schema version that this package knows.
+        expected: the schema version that this package reads and writes.
     """
 
     def __init__(self, where: str, found: int, expected: int) -> None:
-        super().__init__(
+        what = (
             f"{where} has schema version {found}, this pytest-mltraq knows versions up to {expected}: "
             f"upgrade it with 'pip install --upgrade pytest-mltraq'"
         )
+        if found < expected:
+            what = (
+                f"{where} has schema version {found}, this pytest-mltraq reads version {expected}: upgrade the database "
+                f"with 'pytest-mltraq upgrade --db {where}', or store something in it"
+            )
+        super().__init__(what)
         self.found = found
         self.expected = expected
 

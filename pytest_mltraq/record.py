@@ -60,6 +60,7 @@ class ExperimentRecord(NamedTuple):
     types: str | None
     code: str
     created_at: str
+    metrics: str | None
     objects: dict[str, tuple[str, bytes]]
 
 
@@ -81,6 +82,7 @@ class SessionRecord(NamedTuple):
     host: str
     packages: str
     command: str
+    process: str | None
 
 
 def record_run(
@@ -150,6 +152,7 @@ def record_experiment(
     doc: str | None,
     nodeid: str | None,
     root: Path,
+    metrics: Iterable[Mapping[str, Any]] | None = None,
 ) -> ExperimentRecord:
     """Encode an experiment.
 
@@ -162,6 +165,7 @@ def record_experiment(
         doc: what it is about.
         nodeid: where pytest found it.
         root: the folder that files are named from.
+        metrics: what it says of its metrics, as JSON takes it; None where it says nothing.
 
     Raises:
         UnsupportedTypeError: a field or config can't be stored; several: an ExceptionGroup.
@@ -180,6 +184,7 @@ def record_experiment(
         types=_types(fields=encoded_fields, config=encoded_config),
         code=dump_json([_readable(_relative(step, root)._asdict()) for step in code]),
         created_at=now(),
+        metrics=None if metrics is None else dump_json(list(metrics)),
         objects=_wire(objects),
     )
 
@@ -204,6 +209,7 @@ def record_session(
         host=environment.host,
         packages=dump_json(environment.packages),
         command=readable(environment.command),
+        process=environment.process,
     )
 
 

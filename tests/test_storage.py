@@ -119,9 +119,11 @@ def file(tmp_path: Path) -> Path:
 # -- tables and documents ----------------------------------------------------------------------------------------------
 
 TABLES = {
-    "sessions": "id started_at finished_at exit_status origin tags commit branch dirty ci python platform host packages command",
-    "experiments": "id_experiment id_session name nodeid doc fields config types code created_at",
+    "sessions": "id started_at finished_at exit_status origin tags commit branch dirty ci python platform host packages command process",
+    "experiments": "id_experiment id_session name nodeid doc fields config types code created_at metrics",
     "runs": "id_experiment id_run position nodeid outcome seed params fields types steps error started_at duration_s worker attempts",
+    "verdicts": "id_experiment position id_session experiment metric params verdict fails reason method n mean sd baseline_session baseline_n "
+    "baseline_mean baseline_sd change low high p_value q_value minimum_detectable_change details",
     "objects": "digest kind size data",
 }
 
@@ -1010,6 +1012,13 @@ def _newer(file: Path) -> None:
 
 
 def _damaged(file: Path) -> None:
+    _sqlite("CREATE TABLE photos (name TEXT)")(file)
+    content = bytearray(file.read_bytes())
+    content[100:200] = bytes(range(100))  # the first page, after the file's header
+    file.write_bytes(content)
+
+
+def _damaged_header(file: Path) -> None:
     file.write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 40)
 
 
@@ -1017,6 +1026,7 @@ FOREIGN = {
     "text": (_text, ForeignDatabaseError, "no SQLite database"),
     "a byte": (_short, ForeignDatabaseError, "no SQLite database"),
     "binary": (_image, ForeignDatabaseError, "no SQLite database"),
+    "damaged header": (_damaged_header, ForeignDatabaseError, "no SQLite database"),
     "damaged": (_damaged, ForeignDatabaseError, "damaged"),
     "table without rows": (_sqlite("CREATE TABLE photos (name TEXT)"), ForeignDatabaseError, "photos"),
     "tables with our names": (

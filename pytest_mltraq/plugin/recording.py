@@ -41,7 +41,7 @@ class Recording:
             from pytest_mltraq.storage.live import LiveSession
 
             database = Database(settings.db)
-            database.check_writable()
+            database.prepare_writing()
             self._live = LiveSession(database, self._describe)
             self._shown = str(database) if "://" in settings.db else settings.db
 

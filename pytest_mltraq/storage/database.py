@@ -13,7 +13,8 @@ from sqlalchemy.engine import URL, Connection
 
 from pytest_mltraq.errors import StorageError
 from pytest_mltraq.storage import engine as engines
-from pytest_mltraq.storage import schema
+from pytest_mltraq.storage import migrations
+from pytest_mltraq.storage.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pandas
@@ -42,12 +43,8 @@ class Database:
         self._engine = engines.open_engine(self._url)
         # A database in memory is one connection, which threads use one after another.
         self._turn = contextlib.nullcontext() if self._url.database != ":memory:" else threading.RLock()
-        self._ready = False
-        if self._file is None or self._file.exists():
-            if self._file is not None:
-                engines.refuse_foreign_file(self._file)
-            with self.reading():
-                pass  # what is wrong with it is said now
+        self._known: tuple[int, int] | None = None
+        self._version()  # what is wrong with it is said now
 
     def __str__(self) -> str:
         return self.url
@@ -74,6 +71,7 @@ class Database:
         with engines.translated(self._url):
             if self._file is not None:
                 _make_folder(self._file)
+                self._look_at(self._file)
             with self._engine.connect() as connection:
                 yield connection.execution_options(mltraq_writes=True)
 
@@ -81,41 +79,78 @@ class Database:
     def transaction(self, connection: Connection) -> Iterator[None]:
         """Write in a transaction of a connection that is held; nothing of it is open afterwards, whatever happens."""
         with self._turn, engines.translated(self._url), engines.undone_on_error(connection), connection.begin():
-            if not self._ready:
-                schema.create(connection)
+            migrations.prepare(connection)
             yield
-        self._ready = True
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection | None]:
-        """Open a transaction that reads; None where the database has no tables yet."""
-        if self._file is not None and not self._file.exists():
+        """Open a transaction that reads; None where the database has no tables yet.
+
+        Raises:
+            SchemaVersionError: the tables are older; the first transaction that writes upgrades them.
+        """
+        with self._begun() as connection:
+            version = None if connection is None else migrations.read_version(connection)
+            if connection is None or version is None:
+                yield None
+            else:
+                migrations.refuse_older(connection, version)
+                yield connection
+
+    @contextlib.contextmanager
+    def _begun(self) -> Iterator[Connection | None]:
+        """Open a transaction that reads, whatever the tables; None where there is no file."""
+        if self._file is not None and not self._look_at(self._file):
             yield None
             return
         with self._turn, engines.translated(self._url), self._engine.connect() as connection:
             if connection.dialect.name == "postgresql":  # what is read in several statements is of one moment
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
-            yield from self._checked(connection)
+            with connection.begin():
+                yield connection
 
-    def _checked(self, connection: Connection) -> Iterator[Connection | None]:
-        with connection.begin():
-            if not self._ready:
-                version = schema.read_version(connection)
-                if version is None:
-                    yield None
-                    return
-                schema.check_version(connection, version)
-                self._ready = True
-            yield connection
+    def _look_at(self, file: Path) -> bool:
+        """Refuse a file of something else, which may have come into the place of ours; returns whether there is one."""
+        try:
+            found = file.stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            message = f"{file} can't be read: {error.strerror}"
+            raise StorageError(message) from error
+        if (found.st_dev, found.st_ino) != self._known:
+            engines.refuse_foreign_file(file)
+            self._known = found.st_dev, found.st_ino
+        return True
 
-    def check_writable(self) -> None:
-        """Find out whether the database can be written, without writing anything.
+    def _version(self) -> int | None:
+        with self._begun() as connection:
+            return None if connection is None else migrations.read_version(connection)
+
+    def prepare_writing(self) -> None:
+        """Find out whether the database can be written, and upgrade an older one; a new one is not made yet.
 
         Raises:
             StorageError: it can't.
         """
         if self._file is not None:
             _check_writable(self._file)
+        self.upgrade()
+
+    def upgrade(self) -> int | None:
+        """Upgrade the tables to the version that this package writes, in one transaction.
+
+        Returns:
+            The version that they had; None where the database has no tables yet, and none are made.
+
+        Raises:
+            StorageError: the database can't be written.
+        """
+        version = self._version()
+        if version is not None and version < SCHEMA_VERSION:
+            with self.writing():
+                pass
+        return version
 
     def is_empty(self) -> bool:
         """Whether nothing was ever stored; the file of a SQLite database may be missing."""

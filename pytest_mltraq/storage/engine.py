@@ -23,9 +23,11 @@ IN_MEMORY: Final = "sqlite:///:memory:"
 BUSY_TIMEOUT_S: Final = 60
 """How long a writer waits for the others before it gives up."""
 
+SMALLEST_BYTES: Final = 512
+"""The size of the smallest database that SQLite can make: one page."""
+
 _SCHEMES: Final = ("sqlite", "postgresql", "postgres")
 _SLIP: Final = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?:(?!//)")
-_SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _OTHERS: Final = (
     ({"experiments", "alembic_version", "metrics"}, "an MLflow database"),
     ({"studies", "trials"}, "an Optuna database"),
@@ -127,43 +129,44 @@ def sqlite_file(url: URL) -> Path | None:
 def refuse_foreign_file(file: Path) -> None:
     """Refuse a file that was not made by this package, by looking at it only.
 
+    It is opened by SQLite alone: a process that opens and closes a file by itself loses the locks that SQLite has on it.
+
     Raises:
         ForeignDatabaseError: it belongs to something else, which the message names.
         StorageError: it can't be read.
     """
-    try:
-        with file.open("rb") as opened:
-            header = opened.read(100)
-    except IsADirectoryError as error:
+    if file.is_dir():
         message = f"{file} is a folder: expected the path of a database file"
-        raise StorageError(message) from error
-    except OSError as error:
-        message = f"{file} can't be read: {error.strerror}"
-        raise StorageError(message) from error
-    if not header or int.from_bytes(header[68:72], "big") == schema.APPLICATION_ID:
-        return
-    if not header.startswith(_SQLITE_MAGIC):
+        raise StorageError(message)
+    if 0 < file.stat().st_size < SMALLEST_BYTES:  # SQLite takes some of these for empty, and writes over them
         message = f"{file} is no SQLite database: choose another path; the file was left as it is"
         raise ForeignDatabaseError(message)
-    tables = _tables(file)
-    if tables or any(header[60:64]) or any(header[68:72]):  # the user version and application id of another program
+    ((application, version),) = _look_at(file, "SELECT * FROM pragma_application_id, pragma_user_version")
+    if application == schema.APPLICATION_ID:
+        return
+    tables = dict(_look_at(file, "SELECT name, coalesce(sql, '') FROM sqlite_master"))
+    if tables or application or version:  # of another program
         message = (
             f"{file} is {_name_other(tables)}, not one of pytest-mltraq: choose another path; it was left as it is"
         )
         raise ForeignDatabaseError(message)
 
 
-def _tables(file: Path) -> dict[str, str]:
-    """Return what is in a SQLite file, by name with its definition; the file is opened so that it can't change."""
+def _look_at(file: Path, query: str) -> list[Any]:
+    """Return what a SELECT finds in a SQLite file, which is opened so that it can't change."""
     # A file in WAL mode may have its tables in the journal beside it; without one, nothing is made there.
     is_open = file.with_name(f"{file.name}-wal").exists()
     path = file.resolve().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     uri = f"file:{path}?mode=ro" + ("" if is_open else "&immutable=1")
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
-            return dict(connection.execute("SELECT name, coalesce(sql, '') FROM sqlite_master").fetchall())
+            return connection.execute(query).fetchall()
+    except sqlite3.OperationalError as error:
+        message = f"{file} can't be read: {error}"
+        raise StorageError(message) from error
     except sqlite3.DatabaseError as error:
-        message = f"{file} is a damaged SQLite database ({error}): choose another path; the file was left as it is"
+        what = "no SQLite database" if "not a database" in str(error) else f"a damaged SQLite database ({error})"
+        message = f"{file} is {what}: choose another path; the file was left as it is"
         raise ForeignDatabaseError(message) from error
 
 

@@ -1,4 +1,4 @@
-"""The tables, and how they are created. What each column holds is said in `docs/database.md`."""
+"""The tables. What each column holds is said in `docs/database.md`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,14 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
-    inspect,
-    select,
     text,
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import UserDefinedType
 
-from pytest_mltraq.environment import without_password
-from pytest_mltraq.errors import SchemaVersionError
+SCHEMA_VERSION: Final = 2
+"""A change of the tables is a new version: with its upgrade in `migrations`, and a golden database under `tests/data`."""
 
-SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x6D6C7471
 """`mltq`: marks a SQLite file as ours, in its header."""
 
@@ -77,6 +74,7 @@ sessions = Table(
     Column("host", Text, nullable=False),
     Column("packages", _Document, nullable=False),
     Column("command", Text, nullable=False),
+    Column("process", Text),
 )
 experiments = Table(
     "experiments",
@@ -91,6 +89,7 @@ experiments = Table(
     Column("types", _Document),
     Column("code", _Document, nullable=False),
     Column("created_at", _Time, nullable=False),
+    Column("metrics", _Document),
     Index("ix_experiments_name", "name", "created_at"),
 )
 runs = Table(
@@ -113,6 +112,35 @@ runs = Table(
     Column("attempts", Integer, nullable=False),
     PrimaryKeyConstraint("id_experiment", "id_run"),
 )
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("id_experiment", Text, ForeignKey("experiments.id_experiment"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("id_session", Text, ForeignKey("sessions.id"), nullable=False, index=True),
+    Column("experiment", Text, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("params", _Document, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("fails", Boolean, nullable=False),
+    Column("reason", Text),
+    Column("method", Text),
+    Column("n", Integer),
+    Column("mean", Double),
+    Column("sd", Double),
+    Column("baseline_session", Text),
+    Column("baseline_n", Integer),
+    Column("baseline_mean", Double),
+    Column("baseline_sd", Double),
+    Column("change", Double),
+    Column("low", Double),
+    Column("high", Double),
+    Column("p_value", Double),
+    Column("q_value", Double),
+    Column("minimum_detectable_change", Double),
+    Column("details", _Document),
+    PrimaryKeyConstraint("id_experiment", "position"),
+)
 objects = Table(
     "objects",
     metadata,
@@ -130,36 +158,6 @@ views = Table(
 )
 
 
-def read_version(connection: Connection) -> int | None:
-    """Return the schema version of the database; None where it has no tables of ours."""
-    schema = SCHEMA_NAME if connection.dialect.name == "postgresql" else None
-    if not inspect(connection).has_table(versions.name, schema=schema):
-        return None
-    version: int = connection.execute(select(versions.c.version)).scalar_one()
-    return version
-
-
-def create(connection: Connection) -> None:
-    """Create the tables where they are missing, in the transaction of the connection.
-
-    Processes that create one database at the same moment wait for each other.
-
-    Raises:
-        SchemaVersionError: the tables are those of a newer version.
-    """
-    lock_writers(connection)
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}"))
-    found = read_version(connection)
-    if found is not None:
-        check_version(connection, found)
-        return
-    metadata.create_all(connection, checkfirst=False)
-    connection.execute(versions.insert().values(version=SCHEMA_VERSION))
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-
-
 def lock_writers(connection: Connection) -> None:
     """Have others who replace experiments or views wait until the transaction ends.
 
@@ -167,14 +165,3 @@ def lock_writers(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})"))
-
-
-def check_version(connection: Connection, found: int) -> None:
-    """Refuse tables of a newer version.
-
-    Raises:
-        SchemaVersionError: they are.
-    """
-    if found > SCHEMA_VERSION:
-        where = without_password(connection.engine.url.render_as_string(hide_password=True))
-        raise SchemaVersionError(where, found, SCHEMA_VERSION)

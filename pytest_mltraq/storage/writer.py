@@ -16,7 +16,7 @@ from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord
 from pytest_mltraq.storage.objects import add_objects
 from pytest_mltraq.storage.rows import insert_rows
-from pytest_mltraq.storage.schema import experiments, runs, sessions
+from pytest_mltraq.storage.schema import experiments, runs, sessions, verdicts
 from pytest_mltraq.storage.views import View, drop_view
 
 
@@ -62,10 +62,11 @@ def add_runs(connection: Connection, records: Iterable[RunRecord], id_experiment
 
 
 def delete_experiment(connection: Connection, id_experiment: str) -> None:
-    """Remove a version of an experiment with its runs, and the view with the last version."""
+    """Remove a version of an experiment with its runs and verdicts, and the view with the last version."""
     found = experiments.c.id_experiment == id_experiment
     name = connection.execute(select(experiments.c.name).where(found)).scalar_one()
-    connection.execute(runs.delete().where(runs.c.id_experiment == id_experiment))
+    for table in (verdicts, runs):
+        connection.execute(table.delete().where(table.c.id_experiment == id_experiment))
     connection.execute(experiments.delete().where(found))
     if not connection.execute(select(exists().where(and_(experiments.c.name == name)))).scalar_one():
         drop_view(connection, name)
