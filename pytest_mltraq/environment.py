@@ -8,14 +8,12 @@ import os
 import platform
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-GIT_TIMEOUT_S: Final = 5.0
-"""How long git may take; one that hangs (a lock, a network folder) must not keep a test session waiting."""
+from pytest_mltraq.git import ask_git
 
 
 class Revision(NamedTuple):
@@ -234,19 +232,8 @@ def git_revision(folder: Path) -> Revision:
 
     Files that git doesn't track don't make it dirty: a database of results often lies there.
     """
-    command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
-    try:
-        answer = subprocess.run(  # noqa: S603 - a fixed command
-            command,
-            cwd=folder,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=GIT_TIMEOUT_S,
-            check=True,
-        ).stdout.splitlines()
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+    answer = ask_git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    if answer is None:
         return Revision()
     heads = {name: value for name, _, value in (line[2:].partition(" ") for line in answer if line.startswith("# "))}
     commit, branch = heads.get("branch.oid"), heads.get("branch.head")

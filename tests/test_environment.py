@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,35 +13,13 @@ import pytest
 
 from pytest_mltraq import environment
 from pytest_mltraq.environment import Revision, capture, git_revision, without_password, without_secrets
-
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "Ann",
-    "GIT_AUTHOR_EMAIL": "ann@example.org",
-    "GIT_COMMITTER_NAME": "Ann",
-    "GIT_COMMITTER_EMAIL": "ann@example.org",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_SYSTEM": os.devnull,
-}
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder."""
-    return subprocess.run(
-        ["git", *arguments],  # noqa: S607 - the developer's git
-        cwd=folder,
-        env={**os.environ, **IDENTITY},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+from tests.repository import git, make_repository
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with one commit, on the branch `main`."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    git(folder, "init", "--initial-branch=main")
+    folder = make_repository(tmp_path / "repository")
     (folder / "model.py").write_text("depth = 1\n")
     git(folder, "add", "model.py")
     git(folder, "commit", "--message=first")
@@ -192,7 +169,7 @@ def _put_on_path(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> 
 def test_a_git_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the timeout git is ended, and the session goes on without its answer."""
     _put_on_path(monkeypatch, tmp_path / "bin", f"echo $$ > {tmp_path}/pid\nexec /bin/sleep 600")
-    monkeypatch.setattr(environment, "GIT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("pytest_mltraq.git.GIT_TIMEOUT_S", 0.5)
 
     revision = git_revision(tmp_path)
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from pytest_mltraq.codec import Decoder, dump_json, load_json
-from pytest_mltraq.errors import CorruptDataError
+from pytest_mltraq.codec import dump_json, load_json
+from pytest_mltraq.groups import REPLICATE_PARAMS, readable_params, split_params
 from pytest_mltraq.record import RunRecord
-
-REPLICATE_PARAMS: Final = ("seed", "fold", "repeat")
-"""Params over which runs are replicates of each other."""
 
 MAX_GROUPS: Final = 12
 """Groups that a table shows; the others are counted, and all are shown with -v."""
@@ -102,10 +99,9 @@ class Summary:
         if experiment is None:
             experiment = self._experiments[name] = _Experiment()
         experiment.outcomes["stored" if is_stored else record.outcome or "interrupted"] += 1
-        params = _readable_params(record)
-        replicates = [name for name in REPLICATE_PARAMS if name in params]
-        experiment.replicates.update(dict.fromkeys(replicates))
-        key = dump_json({name: value for name, value in params.items() if name not in replicates})
+        of_group, replicate = split_params(readable_params(record.params, record.types), REPLICATE_PARAMS)
+        experiment.replicates.update(dict.fromkeys(replicate))
+        key = dump_json(of_group)
         group = experiment.groups.get(key)
         if group is None:
             if len(experiment.groups) >= KEPT_GROUPS:
@@ -126,28 +122,6 @@ class Summary:
         for name, experiment in sorted(self._experiments.items()):
             yield from _table(name, experiment, width, everything=everything)
             yield ""
-
-
-def _readable_params(record: RunRecord) -> dict[str, Any]:
-    """Return params as a table shows them; what JSON doesn't say is said by its type."""
-    params: dict[str, Any] = load_json(record.params, "params")
-    if record.types is not None:
-        for name, entry in load_json(record.types, "types").get("params", {}).items():
-            if params.get(name) is None:
-                params[name] = _restored(None, entry, name)
-    return params
-
-
-def _restored(value: Any, entry: list[Any], name: str) -> str:
-    """Write a param that JSON doesn't say; one that is an object in the database by its type and digest."""
-    try:
-        return str(Decoder(_missing).decode(value, entry, name))
-    except CorruptDataError:
-        return f"{entry[0]} {entry[-1][:8]}"
-
-
-def _missing(reference: Any) -> NoReturn:
-    raise KeyError(reference)
 
 
 def _add_metrics(metrics: dict[str, None], group: _Group, record: RunRecord) -> None:

@@ -1,0 +1,50 @@
+"""Groups of runs: those with the same params, but for the ones over which runs are replicates of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NoReturn
+
+from pytest_mltraq.codec import Decoder, load_json
+from pytest_mltraq.errors import CorruptDataError
+
+REPLICATE_PARAMS: Final = ("seed", "fold", "repeat")
+"""Params over which runs are replicates of each other, where a metric doesn't say others."""
+
+
+def readable_params(params: str, types: str | None) -> dict[str, Any]:
+    """Return params as people read them; what JSON doesn't say is said by its type.
+
+    Args:
+        params: the document.
+        types: the types document of the run, or None.
+    """
+    found: dict[str, Any] = load_json(params, "params")
+    if types is not None:
+        for name, entry in load_json(types, "types").get("params", {}).items():
+            if found.get(name) is None:
+                found[name] = _restored(None, entry, name)
+    return found
+
+
+def split_params(params: Mapping[str, Any], over: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split params into those of the group and those of the replicate."""
+    replicate = {name: params[name] for name in over if name in params}
+    return {name: value for name, value in params.items() if name not in replicate}, replicate
+
+
+def label_params(params: Mapping[str, Any]) -> str:
+    """Write params as ids do: `model:tree-depth:3`."""
+    return "-".join(f"{name}:{value}" for name, value in params.items())
+
+
+def _restored(value: Any, entry: list[Any], name: str) -> str:
+    """Write a param that JSON doesn't say; one that is an object in the database by its type and digest."""
+    try:
+        return str(Decoder(_missing).decode(value, entry, name))
+    except CorruptDataError:
+        return f"{entry[0]} {entry[-1][:8]}"
+
+
+def _missing(reference: Any) -> NoReturn:
+    raise KeyError(reference)
