@@ -972,8 +972,8 @@ ASYNC = """
 @pytest.mark.parametrize(
     ("plugin", "options", "marker"),
     [
-        pytest.param("pytest_asyncio", ["-p", "no:anyio"], "@pytest.mark.asyncio", id="asyncio-strict"),
-        pytest.param("pytest_asyncio", ["-p", "no:anyio", "-o", "asyncio_mode=auto"], "", id="asyncio-auto"),
+        pytest.param(["-p", "no:anyio"], "@pytest.mark.asyncio", id="asyncio-strict"),
+        pytest.param(["-p", "no:anyio", "-o", "asyncio_mode=auto"], "", id="asyncio-auto"),
         pytest.param("anyio", ["-p", "no:asyncio"], "@pytest.mark.anyio", id="anyio"),
     ],
 )
@@ -1103,24 +1103,22 @@ def test_junit_has_a_test_case_for_each_run(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "options", "written"),
+    ("options", "written"),
     [
-        pytest.param("pytest_reportlog", ["--report-log=log.jsonl"], "log.jsonl", id="reportlog"),
-        pytest.param("pytest_html", ["--html=report.html", "--self-contained-html"], "report.html", id="html"),
-        pytest.param("pytest_cov", ["--cov=experiment_sweep", "--cov-report=xml:cov.xml"], "cov.xml", id="cov"),
-        pytest.param("pytest_timeout", ["--timeout=60"], "results.db", id="timeout"),
+        pytest.param(["--report-log=log.jsonl"], "log.jsonl", id="reportlog"),
+        pytest.param(["--html=report.html", "--self-contained-html"], "report.html", id="html"),
+        pytest.param(["--cov=experiment_sweep", "--cov-report=xml:cov.xml"], "cov.xml", id="cov"),
+        pytest.param(["--timeout=60"], "results.db", id="timeout"),
     ],
 )
 def test_other_plugins_do_their_work_beside_us(
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
     rows: Rows,
-    module: str,
     options: list[str],
     written: str,
 ) -> None:
     """Plugins that take reports apart get reports as of tests: they write their file, and the runs are stored."""
-    pytest.importorskip(module)
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest -p no:asyncio")
     pytester.makepyfile(
         experiment_sweep=SWEEP.replace("run.fields.loss =", "run.fields.weights = b'1' * 5000; run.fields.loss =")
