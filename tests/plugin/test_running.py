@@ -972,8 +972,8 @@ ASYNC = """
 @pytest.mark.parametrize(
     ("plugin", "options", "marker"),
     [
-        pytest.param(["-p", "no:anyio"], "@pytest.mark.asyncio", id="asyncio-strict"),
-        pytest.param(["-p", "no:anyio", "-o", "asyncio_mode=auto"], "", id="asyncio-auto"),
+        pytest.param("pytest_asyncio", ["-p", "no:anyio"], "@pytest.mark.asyncio", id="asyncio-strict"),
+        pytest.param("pytest_asyncio", ["-p", "no:anyio", "-o", "asyncio_mode=auto"], "", id="asyncio-auto"),
         pytest.param("anyio", ["-p", "no:asyncio"], "@pytest.mark.anyio", id="anyio"),
     ],
 )
