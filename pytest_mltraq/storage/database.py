@@ -83,8 +83,11 @@ class Database:
             yield
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Connection | None]:
+    def reading(self, *, older: bool = False) -> Iterator[Connection | None]:
         """Open a transaction that reads; None where the database has no tables yet.
+
+        Args:
+            older: whether the reader knows tables of older versions too.
 
         Raises:
             SchemaVersionError: the tables are older; the first transaction that writes upgrades them.
@@ -94,7 +97,8 @@ class Database:
             if connection is None or version is None:
                 yield None
             else:
-                migrations.refuse_older(connection, version)
+                if not older:
+                    migrations.refuse_older(connection, version)
                 yield connection
 
     @contextlib.contextmanager
@@ -151,6 +155,12 @@ class Database:
             with self.writing():
                 pass
         return version
+
+    def is_same(self, other: Database) -> bool:
+        """Whether another object is for the same database, as far as its name tells."""
+        if self._file is None or other._file is None:
+            return self._url == other._url and self._url.database != ":memory:"
+        return self._file.resolve() == other._file.resolve()
 
     def is_empty(self) -> bool:
         """Whether nothing was ever stored; the file of a SQLite database may be missing."""
