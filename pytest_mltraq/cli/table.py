@@ -1,0 +1,75 @@
+"""What a command answers with, before it is written in one form or another."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+
+class Table(NamedTuple):
+    """Rows of values as they are stored; each form writes them in its own way.
+
+    Attributes:
+        columns: names of the columns.
+        rows: a value for each column; text, numbers, times (with their zone), bytes, None, and lists and dicts of them.
+        title: what is written above it where there are several.
+        note: what is said of it on standard error, such as how many rows were left out.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    title: str | None = None
+    note: str | None = None
+
+
+class Report(NamedTuple):
+    """Several tables that are one answer.
+
+    Attributes:
+        tables: what is shown on a terminal and in Markdown.
+        document: the same as JSON: dicts, lists, and values as in a `Table`.
+        flat: the same as one table, for CSV.
+    """
+
+    tables: Sequence[Table]
+    document: Any
+    flat: Table
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: times as ISO 8601, bytes in base64, what is no number as null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes | memoryview):
+        return base64.b64encode(value).decode()
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, decimal.Decimal):
+        return plain(float(value)) if value != value.to_integral_value() or not value.is_finite() else int(value)
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
+
+
+def compact(value: Any) -> str:
+    """Return a value as a cell shows it, in one line or several; nothing for what is missing."""
+    if isinstance(value, bytes | memoryview):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
+    if isinstance(value, bool | dict | list | tuple):
+        return json.dumps(plain(value), ensure_ascii=False)
+    return "" if value is None else str(value)
+
+
+def is_numeric(values: Iterable[Any]) -> bool:
+    """Whether a column has numbers and nothing else, so that it is aligned to the right."""
+    kinds = set(map(type, values)) - {type(None)}
+    return bool(kinds) and kinds <= {int, float, decimal.Decimal}
