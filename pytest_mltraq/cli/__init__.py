@@ -28,6 +28,7 @@ from pytest_mltraq.errors import MltraqError, near
 
 COMMANDS: Final = {
     "ls": "listing:ls",
+    "merge": "merging:merge",
     "query": "querying:query",
 }
 """Where each command is: `module:name`."""

@@ -1,0 +1,39 @@
+"""Several databases into one."""
+
+from __future__ import annotations
+
+import click
+
+from pytest_mltraq.cli.output import printed
+from pytest_mltraq.cli.table import Table
+from pytest_mltraq.environment import without_password
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="PATH or URL ...")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(),
+    metavar="PATH or URL",
+    help="The database that they are added to; made where it is missing.",
+)
+@printed
+def merge(sources: tuple[str, ...], output: str) -> Table:
+    """Add all that is stored in databases to another one, such as those of parallel CI jobs.
+
+    Nothing is stored twice, however often it is merged. The sources are only read. Prints how many rows came from each.
+    """
+    from pytest_mltraq.storage import Database, merging
+
+    target = Database(output)
+    tables = [table.name for table in merging.MERGED]
+    rows = []
+    for where in sources:
+        source = Database(where)
+        added = merging.merge(source, target).added
+        source.close()
+        rows.append([without_password(where), *(added[name] for name in tables)])
+    target.close()
+    return Table(["source", *tables], rows)
