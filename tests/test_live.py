@@ -151,7 +151,7 @@ def test_a_close_that_fails_says_what_is_lost(database_url: str) -> None:
     refuse_runs(database_url)
     session.add_run("example", a_run(1))
 
-    with pytest.raises(StorageError, match="1 runs could not be stored"):
+    with pytest.raises(StorageError, match="1 run could not be stored"):
         session.close(1)
 
     unstored = session.unstored()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +35,7 @@ class Recording:
         self._started_at = datetime.datetime.now(datetime.UTC)
         self._open: dict[str, tuple[str, RunRecord]] = {}
         self._retried: set[str] = set()
-        self._failure: StorageError | None = None
+        self._failure: list[str] = []
         self._summary = Summary()
         self._live = None
         self._shown: str | None = None
@@ -40,7 +43,7 @@ class Recording:
             from pytest_mltraq.storage.database import Database
             from pytest_mltraq.storage.live import LiveSession
 
-            database = Database(settings.db)
+            self._database = database = Database(settings.db)
             database.prepare_writing()
             self._live = LiveSession(database, self._describe)
             self._shown = str(database) if "://" in settings.db else settings.db
@@ -102,20 +105,36 @@ class Recording:
         try:
             self._live.close(int(exitstatus))
         except StorageError as error:
-            self._failure = error
+            self._failure = [str(error), self._recover()]
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    def _recover(self) -> str:
+        """Write what could not be stored into a file; returns what to say of it."""
+        from pytest_mltraq.storage.recovery import write_recovery
+
+        unstored = None if self._live is None else self._live.unstored()
+        if unstored is None:
+            return "nothing else is missing"
+        try:
+            file = write_recovery(unstored, self._database, (self._config.rootpath, Path(tempfile.gettempdir())))
+        except StorageError as error:
+            return f"nor could a recovery file be written: {error}"
+        command = shlex.join(["pytest-mltraq", "import", str(file), "--db", str(self._shown)])
+        return f"it is in a recovery file; this command stores it: {command}"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show a table of each experiment, and where the runs are."""
-        if not self._summary and self._failure is None:
+        if not self._summary and not self._failure:
             return
         terminalreporter.write_sep("=", "mltraq")
         verbose = self._config.get_verbosity() > 0
         for line in self._summary.lines(shutil.get_terminal_size().columns, everything=verbose):
             terminalreporter.write_line(line)
-        if self._failure is not None:
-            terminalreporter.write_line(str(self._failure), red=True)
-        elif self._shown is None:
+        for line in self._failure:
+            terminalreporter.write_line(line, red=True)
+        if self._failure:
+            return
+        if self._shown is None:
             terminalreporter.write_line("nothing was stored: name a database with --mltraq-db=results.db")
         else:
             terminalreporter.write_line(f"stored in {self._shown}")

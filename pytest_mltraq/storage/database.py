@@ -28,6 +28,7 @@ class Database:
 
     Attributes:
         url: its URL, without its password; `str(database)` is that too.
+        file: the file of a SQLite database; None of others, and in memory.
 
     Raises:
         ConfigurationError: the URL's scheme is unknown, or its driver isn't installed.
@@ -39,7 +40,7 @@ class Database:
     def __init__(self, where: str | os.PathLike[str] | None = None) -> None:
         self._url: URL = engines.parse_url(where)
         self.url = engines.shown(self._url)
-        self._file = engines.sqlite_file(self._url)
+        self.file = engines.sqlite_file(self._url)
         self._engine = engines.open_engine(self._url)
         # A database in memory is one connection, which threads use one after another.
         self._turn = contextlib.nullcontext() if self._url.database != ":memory:" else threading.RLock()
@@ -48,6 +49,12 @@ class Database:
 
     def __str__(self) -> str:
         return self.url
+
+    def place(self) -> tuple[Path, str]:
+        """Return the folder that belongs to the database, for a server's the current one, and its name as one of a file."""
+        if self.file is not None:
+            return self.file.parent, self.file.name
+        return Path(), (self._url.database or "database").replace("/", "_")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -69,9 +76,9 @@ class Database:
             StorageError: the database can't be reached.
         """
         with engines.translated(self._url):
-            if self._file is not None:
-                _make_folder(self._file)
-                self._look_at(self._file)
+            if self.file is not None:
+                _make_folder(self.file)
+                self._look_at(self.file)
             with self._engine.connect() as connection:
                 yield connection.execution_options(mltraq_writes=True)
 
@@ -79,8 +86,25 @@ class Database:
     def transaction(self, connection: Connection) -> Iterator[None]:
         """Write in a transaction of a connection that is held; nothing of it is open afterwards, whatever happens."""
         with self._turn, engines.translated(self._url), engines.undone_on_error(connection), connection.begin():
+            self._refuse_other_file(connection)
             migrations.prepare(connection)
             yield
+        self._known = connection.info.get("mltraq_file")
+
+    def _refuse_other_file(self, connection: Connection) -> None:
+        """Refuse to write to a file that is no longer where it was when the connection was made.
+
+        Raises:
+            StorageError: the file was removed, or there is another one in its place.
+        """
+        if self.file is None:
+            return
+        identity = _identify(self.file)
+        if connection.info.setdefault("mltraq_file", identity) != identity:
+            message = (
+                f"{self.file} was {'removed' if identity is None else 'replaced by another file'} while it was written"
+            )
+            raise StorageError(message)
 
     @contextlib.contextmanager
     def reading(self, *, older: bool = False) -> Iterator[Connection | None]:
@@ -104,7 +128,7 @@ class Database:
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Connection | None]:
         """Open a transaction that reads, whatever the tables; None where there is no file."""
-        if self._file is not None and not self._look_at(self._file):
+        if self.file is not None and not self._look_at(self.file):
             yield None
             return
         with self._turn, engines.translated(self._url), self._engine.connect() as connection:
@@ -115,17 +139,11 @@ class Database:
 
     def _look_at(self, file: Path) -> bool:
         """Refuse a file of something else, which may have come into the place of ours; returns whether there is one."""
-        try:
-            found = file.stat()
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            message = f"{file} can't be read: {error.strerror}"
-            raise StorageError(message) from error
-        if (found.st_dev, found.st_ino) != self._known:
+        identity = _identify(file)
+        if identity is not None and identity != self._known:
             engines.refuse_foreign_file(file)
-            self._known = found.st_dev, found.st_ino
-        return True
+            self._known = identity
+        return identity is not None
 
     def _version(self) -> int | None:
         with self._begun() as connection:
@@ -137,8 +155,8 @@ class Database:
         Raises:
             StorageError: it can't.
         """
-        if self._file is not None:
-            _check_writable(self._file)
+        if self.file is not None:
+            _check_writable(self.file)
         self.upgrade()
 
     def upgrade(self) -> int | None:
@@ -158,9 +176,9 @@ class Database:
 
     def is_same(self, other: Database) -> bool:
         """Whether another object is for the same database, as far as its name tells."""
-        if self._file is None or other._file is None:
+        if self.file is None or other.file is None:
             return self._url == other._url and self._url.database != ":memory:"
-        return self._file.resolve() == other._file.resolve()
+        return self.file.resolve() == other.file.resolve()
 
     def is_empty(self) -> bool:
         """Whether nothing was ever stored; the file of a SQLite database may be missing."""
@@ -193,6 +211,18 @@ class Database:
     def close(self) -> None:
         """Close what is open."""
         self._engine.dispose()
+
+
+def _identify(file: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one in its place; None where there is none."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        message = f"{file} can't be read: {error.strerror}"
+        raise StorageError(message) from error
+    return found.st_dev, found.st_ino
 
 
 def _make_folder(file: Path) -> None:

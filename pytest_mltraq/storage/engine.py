@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ from pytest_mltraq.storage import schema
 IN_MEMORY: Final = "sqlite:///:memory:"
 BUSY_TIMEOUT_S: Final = 60
 """How long a writer waits for the others before it gives up."""
+
+ROOM_BYTES: Final = 2**16
+"""What a disk has left, at most, that is full: a transaction and its journal take some pages of 16 KiB."""
 
 SMALLEST_BYTES: Final = 512
 """The size of the smallest database that SQLite can make: one page."""
@@ -162,7 +166,7 @@ def _look_at(file: Path, query: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
             return connection.execute(query).fetchall()
     except sqlite3.OperationalError as error:
-        message = f"{file} can't be read: {error}"
+        message = f"{file} can't be read: {error}{_cause(file, str(error))}"
         raise StorageError(message) from error
     except sqlite3.DatabaseError as error:
         what = "no SQLite database" if "not a database" in str(error) else f"a damaged SQLite database ({error})"
@@ -186,8 +190,18 @@ def translated(url: URL) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip()
-        message = f"{shown(url)}: {without_password(reason)}"
+        message = f"{shown(url)}: {without_password(reason)}{_cause(sqlite_file(url), reason)}"
         raise StorageError(message) from error
+
+
+def _cause(file: Path | None, reason: str) -> str:
+    """Say that the disk is full where SQLite says no more than that it can't read or write."""
+    if file is None or "I/O error" not in reason:
+        return ""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(file.parent).free < ROOM_BYTES:
+            return ": the disk is full"
+    return ""
 
 
 @contextlib.contextmanager

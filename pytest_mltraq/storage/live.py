@@ -110,13 +110,15 @@ class LiveSession:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            message = f"{len(self._waiting)} runs could not be stored: {self._failure}"
+            runs = len(self._waiting)
+            what = "the session's end" if not runs else f"{runs} {'run' if runs == 1 else 'runs'}"
+            message = f"{what} could not be stored: {self._failure}"
             raise StorageError(message) from self._failure
 
     def unstored(self) -> Unstored | None:
-        """Return what is waiting, and after a failure what is not known to be stored; None where nothing is."""
+        """Return what is waiting, and after a failure what is not known to be stored, be it the session's end alone."""
         runs = self._waiting[:]
-        if not runs:
+        if not runs and self._failure is None:
             return None
         names = dict.fromkeys(name for name, _ in runs)
         return Unstored(self.session or self._describe(), [self._experiments[name] for name in names], runs)
@@ -134,13 +136,21 @@ class LiveSession:
         if self._thread.is_alive():
             self._thread.join()
         self.session = (self.session or self._describe())._replace(finished_at=now(), exit_status=exit_status)
+        is_held = self._connection is not None
         try:
             self._store()
+            if self._failure is not None and is_held:
+                self._store()  # the connection may have been lost since it was made: this makes a new one
         finally:
             if self._connection is not None:
                 _set_journal(self._connection, "DELETE")
-            self._exit_stack.close()
+            self._disconnect()
         self._raise_failure()
+
+    def _disconnect(self) -> None:
+        """Let go of the connection; the next store makes a new one."""
+        self._connection = None
+        self._exit_stack.close()
 
     def _watch(self) -> None:
         while not self._closing.wait(WATCH_S):
@@ -164,6 +174,7 @@ class LiveSession:
         try:
             self._write(waiting)
         except BaseException as error:
+            self._disconnect()
             self._views.clear()  # what of them was stored is not known
             self._next_here = self._next_there = time.monotonic() + RETRY_S
             if not isinstance(error, Exception):
