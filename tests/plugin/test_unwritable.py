@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -18,8 +19,8 @@ import pytest
 import sqlalchemy.dialects.postgresql.psycopg  # noqa: F401 - pytester forgets what is imported in a test, and it can't be imported twice
 
 from pytest_mltraq.storage import Database
-from pytest_mltraq.storage.recovery import import_recovery
 from tests.conftest import Rows
+from tests.program import program
 
 SUITE = """
 import pytest
@@ -66,7 +67,8 @@ def recovered(result: pytest.RunResult, database: str = "results.db") -> Path:
 
 def import_twice(file: Path, database: Path | str) -> list[int]:
     """Import a recovery file twice; returns how many runs were new each time."""
-    return [import_recovery(file, Database(database)).new for _ in range(2)]
+    results = [program("import", str(file), "--db", str(database), "--format", "json") for _ in range(2)]
+    return [json.loads(result.stdout)[0]["new"] for result in results]
 
 
 def stored(rows: Rows) -> list[Any]:
@@ -181,7 +183,7 @@ def test_a_file_that_is_replaced_by_something_else(suite: pytest.Pytester, tmp_p
     assert (suite.path / "results.db").read_bytes() == content
     for beside in ("-wal", "-shm"):  # the file has another name now, and what is beside it has not
         (suite.path / f"results.db{beside}").unlink(missing_ok=True)
-    import_recovery(file, Database(tmp_path / "new.db"))
+    assert import_twice(file, tmp_path / "new.db")[1] == 0
     found = Rows(tmp_path / "new.db")
     assert stored(found)[-4:] == [6, 7, 8, 9]
 
