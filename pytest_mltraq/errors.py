@@ -24,6 +24,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
+
+MANY: Final = 20
+"""Names that a message names."""
 
 
 class MltraqError(Exception):
@@ -144,4 +148,5 @@ def near(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"there are: {', '.join(names)}" if names else "there are none"
+    more = f" and {len(names) - MANY:,} more" if len(names) > MANY else ""
+    return f"there are: {', '.join(names[:MANY])}{more}" if names else "there are none"

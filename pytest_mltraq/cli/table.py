@@ -69,6 +69,11 @@ def compact(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def rounded(value: Any) -> Any:
+    """Return a number with as many digits as people read: six."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
 def is_numeric(values: Iterable[Any]) -> bool:
     """Whether a column has numbers and nothing else, so that it is aligned to the right."""
     kinds = set(map(type, values)) - {type(None)}
