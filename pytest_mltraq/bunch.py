@@ -23,8 +23,9 @@ class Bunch(dict[Any, Any]):
     """
 
     def __init__(self, items: Any = None, /, **named: Any) -> None:
-        super().__init__(() if items is None else items, **named)
-        self.__dict__.update(self)
+        if items or named:
+            super().__init__(items or (), **named)
+            self.__dict__.update(self)
 
     if TYPE_CHECKING:
 

@@ -107,7 +107,7 @@ def record_run(
     Returns:
         The record, and an error for each field that can't be stored and is not in it.
     """
-    found: Objects = dict(objects or {})
+    found: Objects = dict(objects) if objects else {}
     fields = encode_document(run.fields, "fields", found)
     record = RunRecord(
         id_run=str(run.id_run),
@@ -117,7 +117,7 @@ def record_run(
         seed=run.seed,
         params=params.document,
         fields=fields.document,
-        types=_types(params=params, fields=fields),
+        types=None if params.types is None and fields.types is None else _types(params=params, fields=fields),
         steps=dump_json([{"name": step.name, "duration_s": step.duration_s} for step in run.steps]),
         error=None if run.error is None else dump_json(_readable(run.error._asdict())),
         started_at=None if run.started_at is None else to_text(run.started_at),
@@ -231,7 +231,7 @@ def now() -> str:
 def to_text(time: datetime.datetime) -> str:
     """Write a time as it is stored: ISO 8601, UTC, microseconds, of the same length always, so that text sorts as time."""
     utc = time if time.tzinfo is datetime.UTC else time.astimezone(datetime.UTC)
-    return utc.isoformat(sep=" ", timespec="microseconds")
+    return utc.isoformat(" ", "microseconds")
 
 
 def _types(**encoded: Encoded) -> str | None:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
-from pytest_mltraq.codec import encode_document
+from pytest_mltraq.codec import Encoded, encode_document
 from pytest_mltraq.errors import StepError
 from pytest_mltraq.steps import Step, list_steps, step_name
 
@@ -102,8 +102,8 @@ class Run:
         id_run: uuid.UUID | None = None,
     ) -> None:
         self.id_run = new_id() if id_run is None else id_run
-        self.given_params = self.params = FrozenBunch(params)
-        self.config = FrozenBunch(config)
+        self.given_params = self.params = _frozen(params)
+        self.config = _frozen(config)
         self.vars = Bunch()
         self.state = Bunch()
         self.fields = Bunch(fields)
@@ -164,7 +164,7 @@ class Run:
         if self.started_at is not None and self.duration_s is None:
             self.duration_s = sum(step.duration_s for step in self.steps)
         self.vars.clear()
-        self.params = self.config = FrozenBunch()
+        self.params = self.config = _NOTHING
 
     def adopt(self, other: Run) -> None:
         """Take over what the same run became in another process."""
@@ -228,15 +228,28 @@ def new_id() -> uuid.UUID:
     return uuid.UUID(int=high << 64 | 0x2 << 62 | (nanoseconds & 0xFF) << 54 | low)
 
 
-def derive_seed(experiment: str, params: Mapping[str, Any]) -> int:
+def derive_seed(experiment: str, params: Mapping[str, Any], encoded: Encoded | None = None) -> int:
     """Derive a run's seed from its experiment's name and its params, whatever their order.
+
+    Args:
+        experiment: the name.
+        params: the params.
+        encoded: the params as they were encoded, where they were.
 
     Returns:
         A number in range(2**32), what NumPy takes. Params that can't be stored don't count.
     """
-    encoded = encode_document(FrozenBunch(sorted(params.items())), "params", {})
+    if encoded is None or list(params) != sorted(params):
+        encoded = encode_document(FrozenBunch(sorted(params.items())), "params", {})
     identity = f"{experiment}\n{encoded.document}\n{encoded.types}"
     return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=4).digest(), "big")
+
+
+_NOTHING = FrozenBunch()
+
+
+def _frozen(values: Mapping[str, Any] | None) -> FrozenBunch:
+    return values if type(values) is FrozenBunch else FrozenBunch(values) if values else _NOTHING
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from pytest_mltraq.codec.code import describe_code
 from pytest_mltraq.codec.decoder import Decoder
-from pytest_mltraq.codec.document import Encoded, decode_document, encode_document
+from pytest_mltraq.codec.document import Encoded, decode_document, encode_document, find_refused
 from pytest_mltraq.codec.forms import Objects, Stored, digest_object, dump_json, load_json
 
 __all__ = [
@@ -33,5 +33,6 @@ __all__ = [
     "digest_object",
     "dump_json",
     "encode_document",
+    "find_refused",
     "load_json",
 ]

@@ -99,6 +99,14 @@ def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | No
     return Encoded(dump_json(plain), types or None, _columns(plain, types), tuple(refused))
 
 
+def find_refused(values: Mapping[str, Any], path: Path) -> tuple[UnsupportedTypeError, ...]:
+    """Return an error for each value that can't be stored, as `encode_document` would."""
+    items = values if isinstance(values, dict) else dict(values)
+    if EXACT.issuperset(map(type, dict.values(items))) and are_plain(items):
+        return ()
+    return encode_document(values, path, None).refused
+
+
 def decode_document(document: str, types: Any, load: Callable[[str], Stored], path: Path) -> dict[str, Any]:
     """Restore what `encode_document` encoded.
 
@@ -130,7 +138,7 @@ def _encode_exact(values: dict[str, Any]) -> Encoded | None:
     """Encode values that JSON says exactly, and all at once; None where one of them is another."""
     items = dict.values(values)
     kinds = set(map(type, items))
-    if not kinds <= EXACT or not is_finite(items, kinds) or (int in kinds and not _short(items)):
+    if not kinds <= EXACT or not is_finite(items, kinds) or (int in kinds and not _are_short(items, kinds)):
         return None
     try:
         document = orjson.dumps(values)
@@ -152,9 +160,10 @@ def _of_one_kind(kind: str, names: tuple[str, ...]) -> Columns:
     return ((kind, names),)
 
 
-def _short(items: Iterable[Any]) -> bool:
+def _are_short(items: Iterable[Any], kinds: set[type]) -> bool:
     """Whether the integers among the items are those of a database, of 64 bits with a sign."""
-    return all(type(item) is not int or -MAX_BIGINT <= item < MAX_BIGINT for item in items)
+    integers = items if len(kinds) == 1 else [item for item in items if type(item) is int]
+    return min(integers) >= -MAX_BIGINT and max(integers) < MAX_BIGINT
 
 
 def _columns(plain: Mapping[str, Plain], types: Mapping[str, Entry]) -> Columns:

@@ -213,7 +213,7 @@ def member_path(path: Path, name: str) -> Path:
 
 def are_plain(names: Iterable[Any]) -> bool:
     """Whether these can be the keys of a JSON object."""
-    return all(type(name) is str for name in names) and not odd_text("".join(names))
+    return {str}.issuperset(map(type, names)) and not odd_text("".join(names))
 
 
 def is_finite(items: Iterable[Any], kinds: set[type]) -> bool:

@@ -55,6 +55,7 @@ class Collecting:
         self._drivers: set[Any] = set()
         self._expanded: dict[int, tuple[pytest.Mark, list[Params] | None]] = {}
         self._mark = pytest.mark.experiment
+        self._last: tuple[pytest.Collector | None, str, Declaration | None] = None, "", None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> Any:
@@ -200,17 +201,26 @@ class Collecting:
         """Say which items are runs, and with which params."""
         if not isinstance(item, pytest.Function) or item.parent is None:
             return
-        key = item.parent.nodeid, item.originalname
-        declaration = self._declared.get(key)
+        declaration = self._find(item, item.parent)
         if declaration is None:
-            if "run" not in item.fixturenames:
-                return
-            declaration = self._declared[key] = declare_test(item)
-            self._places.setdefault(declaration.experiment.name, declaration.experiment.nodeid)
+            return
         item.stash[DECLARATION] = declaration
         declaration.positions[item.nodeid] = len(declaration.positions)
         params = {name: describe_code(value) or value for name, value in item_params(item).items()}
         item.add_marker(self._mark.with_args(**params))
+
+    def _find(self, item: pytest.Function, collector: pytest.Collector) -> Declaration | None:
+        """Return the experiment that an item is a run of; items of one function come one after another."""
+        known, name, declaration = self._last
+        if known is collector and name == item.originalname:
+            return declaration
+        key = collector.nodeid, item.originalname
+        declaration = self._declared.get(key)
+        if declaration is None and "run" in item.fixturenames:
+            declaration = self._declared[key] = declare_test(item)
+            self._places.setdefault(declaration.experiment.name, declaration.experiment.nodeid)
+        self._last = collector, item.originalname, declaration
+        return declaration
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> str | list[str]:
         """Say how many runs of which experiments there are."""

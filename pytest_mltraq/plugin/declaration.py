@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_mltraq.bunch import FrozenBunch
-from pytest_mltraq.codec import Encoded, Objects
+from pytest_mltraq.codec import Encoded, Objects, encode_document
 from pytest_mltraq.grid import own_values
 from pytest_mltraq.plugin.options import SETTINGS
 from pytest_mltraq.record import RunRecord
@@ -113,18 +113,16 @@ class Declaration:
         for link in self.chain:
             yield from link.required
 
-    def start(self, item: pytest.Item) -> Run:
+    def start(self, item: pytest.Item) -> Attempt:
         """Make the run of a new attempt at an item; it begins empty."""
-        experiment = self.experiment
-        params = item_params(item)
+        experiment, nodeid = self.experiment, item.nodeid
+        params = FrozenBunch(own_values(item_params(item)))
+        objects: Objects = {}
+        encoded = encode_document(params, "params", objects)
         config = copy.deepcopy(experiment.config) if experiment.config else experiment.config
-        run = Run(
-            own_values(params),
-            config=config,
-            seed=derive_seed(experiment.name, params),
-        )
-        run.attempts = self.attempts[item.nodeid] = self.attempts.get(item.nodeid, 0) + 1
-        return run
+        run = Run(params, config=config, seed=derive_seed(experiment.name, params, encoded))
+        run.attempts = self.attempts[nodeid] = self.attempts.get(nodeid, 0) + 1
+        return Attempt(item, nodeid, self.positions.setdefault(nodeid, 0), self, run, encoded, objects)
 
     def requested_by(self, name: str) -> Link | None:
         """Return the step that requests a name."""
@@ -141,24 +139,27 @@ class Attempt:
 
     Attributes:
         item: the item.
+        nodeid: the item's.
+        position: the run's place in the experiment, from 0.
         declaration: its experiment.
         run: the run.
-        params: its params, encoded, and the objects that they refer to.
+        params: its params, encoded.
+        objects: what the params refer to.
         stored: what an earlier session stored of it, where that counts and it is not executed again.
     """
 
     item: pytest.Item
+    nodeid: str
+    position: int
     declaration: Declaration
     run: Run
-    params: tuple[Encoded, Objects]
+    params: Encoded
+    objects: Objects
     stored: RunRecord | None = None
 
     def has_foreign_run(self) -> bool:
         """Whether the item is a test that got the suite's own fixture `run`, of a wider scope, set up earlier."""
         return self.declaration.is_test and fixture_values(self.item).get("run", self.run) is not self.run
-
-
-ATTEMPT = pytest.StashKey[Attempt | None]()
 
 
 def make_link(function: Any, method: str | None = None) -> Link:
@@ -261,9 +262,8 @@ def declare_test(item: pytest.Item) -> Declaration:
 
 
 def current_run(item: pytest.Item) -> Run:
-    """Return the run of an item; asleep, one that nobody stores."""
-    attempt = item.stash.get(ATTEMPT, None)
-    return declare_test(item).start(item) if attempt is None else attempt.run
+    """Return a run for an item of a suite in which the plugin sleeps; nobody stores it."""
+    return declare_test(item).start(item).run
 
 
 def current_experiment(item: pytest.Item) -> CurrentExperiment:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mltraq.codec import Encoded, Objects, encode_document
+from pytest_mltraq.codec import encode_document, find_refused
 from pytest_mltraq.errors import UnsupportedTypeError, near
-from pytest_mltraq.plugin.declaration import ATTEMPT, DECLARATION, Attempt, Declaration, declare_test
+from pytest_mltraq.plugin.declaration import DECLARATION, Attempt, Declaration, declare_test
 from pytest_mltraq.record import (
     ExperimentRecord,
     RunRecord,
-    encode_params,
     raise_refused,
     record_experiment,
     record_run,
@@ -34,7 +33,7 @@ OURS = __name__.rpartition(".")[0]
 _AVAILABLE = re.compile(r"available fixtures: (.+)")
 """Where pytest says which fixtures there are."""
 
-NO_PARAMS: tuple[Encoded, Objects] = encode_document({}, "params", {}), {}
+NO_PARAMS = encode_document({}, "params", {})
 """What stands for params that can't be stored."""
 
 STORED = "stored"
@@ -75,11 +74,12 @@ class Running:
 
     def _begin(self, item: pytest.Item, declaration: Declaration) -> Attempt:
         """Make the run of a new attempt at an item."""
-        attempt = Attempt(item, declaration, declaration.start(item), NO_PARAMS)
-        item.stash[ATTEMPT] = self._current = attempt
-        attempt.params = encode_params(attempt.run)
+        self._current = attempt = declaration.start(item)
+        if refused := attempt.params.refused:
+            attempt.params, attempt.objects = NO_PARAMS, {}
+            raise_refused(refused)
         if self._passed is not None:
-            attempt.stored = self._passed.find(self._experiment(declaration), attempt.params[0])
+            attempt.stored = self._passed.find(self._experiment(declaration), attempt.params)
             if attempt.stored is not None:
                 pytest.skip(STORED)
         return attempt
@@ -101,9 +101,7 @@ class Running:
         # It stands in for the fixture of the sleeping plugin, because one that requests `request` costs 35 µs a test more.
         attempt = self._current
         if attempt is None and self._item is not None:  # a test that asks for it by `getfixturevalue`
-            declaration = declare_test(self._item)
-            declaration.positions[self._item.nodeid] = 0
-            attempt = self._begin(self._item, declaration)
+            attempt = self._begin(self._item, declare_test(self._item))
         if attempt is None:
             message = "the fixture run is for tests and experiments"
             raise TypeError(message)
@@ -116,23 +114,19 @@ class Running:
         if attempt is None or fixturedef.argname != "run" or fixturedef.func.__module__.startswith(OURS):
             return None
         if attempt.declaration.is_test:
-            self._release(attempt.item)
+            self._current = None
             return None
         if fixturedef.scope != "function":  # other tests share its value; the experiment gets the run all the same
             return None
         fixturedef.cached_result = (attempt.run, fixturedef.cache_key(request), None)  # where pytest looks for it
         return attempt.run
 
-    def _release(self, item: pytest.Item) -> None:
-        """Leave a test to the suite whose fixture `run` is another."""
-        item.stash[ATTEMPT] = self._current = None
-
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
         """Run the chain, then the body; refuse fields that can't be stored while the run can still fail for it."""
         __tracebackhide__ = True
-        attempt = pyfuncitem.stash.get(ATTEMPT, None)
-        if attempt is None:
+        attempt = self._current
+        if attempt is None or attempt.item is not pyfuncitem:
             return (yield)
         run, declaration = attempt.run, attempt.declaration
         pyfuncitem.funcargs["run"] = run
@@ -147,7 +141,7 @@ class Running:
             with run.timed(declaration.body.name):
                 declaration.body.check(pyfuncitem)
                 result = yield
-        raise_refused(encode_document(run.fields, "fields", None).refused)
+        raise_refused(find_refused(run.fields, "fields"))
         return result
 
     def drive(self, body: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, object]]:
@@ -175,8 +169,8 @@ class Running:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note the outcome of each phase; put the run's params on the first report, its record on the last."""
         report = yield
-        attempt = item.stash.get(ATTEMPT, None)
-        if attempt is None:
+        attempt = self._current
+        if attempt is None or attempt.item is not item:
             return report
         if call.when == "setup":
             _explain(attempt, report, call)
@@ -187,9 +181,9 @@ class Running:
             _note(attempt.run, report, call)
         if call.when == "teardown":
             setattr(report, REPORT_KEY, self._finished(attempt, report))
-            item.stash[ATTEMPT] = self._current = None
+            self._current = None
         elif call.when == "setup" and attempt.has_foreign_run():
-            self._release(attempt.item)
+            self._current = None  # it is a test of a suite whose fixture `run` is another
         elif call.when == "setup" and self._worker is not None:  # it may be killed, and only the controller can tell
             message = self._message(attempt.declaration)
             setattr(report, REPORT_KEY, message | {"started": tuple(self._record(attempt)[0])})
@@ -233,8 +227,7 @@ class Running:
         """Make what the last report carries: the run; a fixture's teardown may have set what can't be stored."""
         run = attempt.run
         if attempt.stored is not None:
-            position = attempt.declaration.positions[attempt.item.nodeid]
-            record = attempt.stored._replace(position=position, nodeid=attempt.item.nodeid)
+            record = attempt.stored._replace(position=attempt.position, nodeid=attempt.nodeid)
             return self._message(attempt.declaration) | {"finished": tuple(record), "is_stored": True}
         record, refused = self._record(attempt)
         if refused and run.outcome == "passed":
@@ -242,17 +235,18 @@ class Running:
             run.error = RunError(None, type(refused[0]).__name__, report.longrepr, "")
             record = self._record(attempt)[0]._replace(outcome="error")
         run.finish()
-        return self._message(attempt.declaration) | {"finished": tuple(record)}
+        message = self._message(attempt.declaration)
+        message["finished"] = tuple(record)
+        return message
 
     def _record(self, attempt: Attempt) -> tuple[RunRecord, tuple[UnsupportedTypeError, ...]]:
-        params, objects = attempt.params
         return record_run(
             attempt.run,
-            position=attempt.declaration.positions[attempt.item.nodeid],
-            params=params,
-            nodeid=attempt.item.nodeid,
+            position=attempt.position,
+            params=attempt.params,
+            nodeid=attempt.nodeid,
             worker=self._worker,
-            objects=objects,
+            objects=attempt.objects,
         )
 
 

@@ -99,9 +99,11 @@ class Summary:
         if experiment is None:
             experiment = self._experiments[name] = _Experiment()
         experiment.outcomes["stored" if is_stored else record.outcome or "interrupted"] += 1
-        of_group, replicate = split_params(readable_params(record.params, record.types), REPLICATE_PARAMS)
-        experiment.replicates.update(dict.fromkeys(replicate))
-        key = dump_json(of_group)
+        key = record.params
+        if record.types is not None or any(f'"{name}":' in key for name in REPLICATE_PARAMS):
+            of_group, replicate = split_params(readable_params(key, record.types), REPLICATE_PARAMS)
+            experiment.replicates.update(dict.fromkeys(replicate))
+            key = dump_json(of_group)
         group = experiment.groups.get(key)
         if group is None:
             if len(experiment.groups) >= KEPT_GROUPS:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy.engine import Connection
 
@@ -73,7 +73,8 @@ class LiveSession:
         self._describe = describe
         self._process = os.getpid()
         self._experiments: dict[str, ExperimentRecord] = {}
-        self._waiting: list[tuple[str, RunRecord]] = []
+        # Not as records: plain tuples of plain values are nothing to the garbage collector, however many wait.
+        self._waiting: list[tuple[str, tuple[Any, ...]]] = []
         self._lock = threading.Lock()  # held by who stores
         self._exit_stack = contextlib.ExitStack()
         self._connection: Connection | None = None
@@ -89,7 +90,7 @@ class LiveSession:
 
     def add_run(self, experiment: str, record: RunRecord) -> None:
         """Store a run of an experiment that was added, now or a moment later."""
-        self._waiting.append((experiment, record))
+        self._waiting.append((experiment, tuple(record)))
         if self._thread.ident is None:
             self._thread.start()
         if time.monotonic() >= self._next_here:
@@ -117,7 +118,7 @@ class LiveSession:
 
     def unstored(self) -> Unstored | None:
         """Return what is waiting, and after a failure what is not known to be stored, be it the session's end alone."""
-        runs = self._waiting[:]
+        runs = [(name, RunRecord(*values)) for name, values in self._waiting[:]]
         if not runs and self._failure is None:
             return None
         names = dict.fromkeys(name for name, _ in runs)
@@ -187,7 +188,7 @@ class LiveSession:
         pause = 0 if is_first else PAUSE * (end - begin)  # the first one opens the database
         self._next_here, self._next_there = end + max(GATHER_S, pause), end + 1.5 * GATHER_S
 
-    def _write(self, waiting: list[tuple[str, RunRecord]]) -> None:
+    def _write(self, waiting: list[tuple[str, tuple[Any, ...]]]) -> None:
         """Store runs, in one transaction; the session and their experiments before them."""
         self.session = session = self.session or self._describe()
         if self._connection is None:
@@ -208,10 +209,10 @@ class LiveSession:
             _set_journal(self._connection, "WAL")
 
 
-def _by_experiment(waiting: Iterable[tuple[str, RunRecord]]) -> dict[str, list[RunRecord]]:
-    runs: dict[str, list[RunRecord]] = {}
-    for name, record in waiting:
-        runs.setdefault(name, []).append(record)
+def _by_experiment(waiting: Iterable[tuple[str, tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    runs: dict[str, list[tuple[Any, ...]]] = {}
+    for name, values in waiting:
+        runs.setdefault(name, []).append(values)
     return runs
 
 

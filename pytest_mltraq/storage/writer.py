@@ -13,7 +13,7 @@ from sqlalchemy import and_, exists, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.codec.forms import Columns
-from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord
+from pytest_mltraq.record import ExperimentRecord, SessionRecord
 from pytest_mltraq.storage.objects import add_objects
 from pytest_mltraq.storage.rows import insert_rows
 from pytest_mltraq.storage.schema import experiments, runs, sessions, verdicts
@@ -38,12 +38,12 @@ def add_experiment(connection: Connection, record: ExperimentRecord, id_session:
     insert_rows(connection, experiments, [(values[0], id_session, *values[1:])])
 
 
-def add_runs(connection: Connection, records: Iterable[RunRecord], id_experiment: str, view: View) -> None:
+def add_runs(connection: Connection, records: Iterable[tuple[Any, ...]], id_experiment: str, view: View) -> None:
     """Store runs of an experiment, and extend its view by what they have first.
 
     Args:
         connection: in a transaction that writes.
-        records: the runs.
+        records: the runs, each a `RunRecord` or the tuple of its values.
         id_experiment: their experiment's id.
         view: the view of their experiment.
     """
@@ -51,9 +51,10 @@ def add_runs(connection: Connection, records: Iterable[RunRecord], id_experiment
     columns: list[tuple[Columns, Columns]] = []
     found_objects = []
     for record in records:
-        *values, found, stored = record
-        found_objects.append(stored)
-        rows.append((id_experiment, *values))
+        found, stored = record[-2:]
+        if stored:
+            found_objects.append(stored)
+        rows.append((id_experiment, *record[:-2]))
         if not columns or found != columns[-1]:  # runs of an experiment mostly have the same
             columns.append(found)
     add_objects(connection, found_objects)
