@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "import": "importing:import_files",
     "ls": "listing:ls",
     "merge": "merging:merge",
+    "show": "showing:show",
     "query": "querying:query",
 }
 """Where each command is: `module:name`."""

@@ -90,7 +90,7 @@ def _nothing(connection: Connection, what: str, filters: Filters, found: Report)
     for name, wanted, known in (("branch", filters.branch, known_branches), ("tag", filters.tag, known_tags)):
         if wanted is not None and wanted not in (names := known(connection)):
             notes.append(f"there is no {name} {wanted!r}; {near(wanted, names)}")
-    return found._replace(tables=[found.tables[0]._replace(note=": ".join(notes))])
+    return found._replace(parts=[found.flat._replace(note=": ".join(notes))])
 
 
 def _list_sessions(connection: Connection, filters: Filters, limit: int | None) -> Report:
@@ -186,19 +186,13 @@ def _report(
         notes.append(f"{total - len(found):,} older ones are not shown; --limit 0 shows all")
     if left_out:
         notes.append(f"{len(left_out)} more columns: {_some(left_out)}; --format json shows all")
-    document = [{name: _named(value) for name, value in row._asdict().items()} for row in found]
+    document = [row._asdict() for row in found]
     flat = Table(list(document[0]) if document else columns, [list(row.values()) for row in document])
     return Report([Table(columns, rows, note="; ".join(notes) or None)], document, flat)
 
 
-def _named(value: Any) -> Any:
-    """Return outcomes by name; of a run that was not executed there is none."""
-    return {key or "none": count for key, count in value.items()} if isinstance(value, Mapping) else value
-
-
-def _others(outcomes: Mapping[str | None, int]) -> str:
-    counted = sorted((str(outcome or "not executed"), n) for outcome, n in outcomes.items() if outcome != "passed")
-    return ", ".join(f"{n} {outcome}" for outcome, n in counted)
+def _others(outcomes: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()) if outcome != "passed")
 
 
 def _commit(row: SessionRow | ExperimentRow) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import click
 
-from pytest_mltraq.cli.table import Report, Table, compact, is_numeric, plain
+from pytest_mltraq.cli.table import Report, Table, Text, compact, is_numeric, plain
 from pytest_mltraq.report.text import markdown, visible
 
 _FROM_8_BITS: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -38,9 +38,9 @@ def printed(command: Callable[..., Table | Report]) -> Callable[..., None]:
     def run(*arguments: Any, form: str, **options: Any) -> None:
         result = command(*arguments, **options)
         write(WRITERS[form](result))
-        for table in _tables(result):
-            if table.note:
-                say(table.note)
+        for part in _parts(result):
+            if isinstance(part, Table) and part.note:
+                say(part.note)
 
     return run
 
@@ -56,14 +56,14 @@ def say(text: str) -> None:
     click.echo(visible(text), err=True)
 
 
-def _tables(result: Table | Report) -> Sequence[Table]:
-    return [result] if isinstance(result, Table) else result.tables
+def _parts(result: Table | Report) -> Sequence[Table | Text]:
+    return [result] if isinstance(result, Table) else result.parts
 
 
 def _write_table(result: Table | Report) -> str:
     from pytest_mltraq.cli.terminal import render
 
-    return render(_tables(result), sys.stdout)
+    return render(_parts(result), sys.stdout)
 
 
 def _write_json(result: Table | Report) -> str:
@@ -102,16 +102,25 @@ def _csv_cell(value: Any) -> Any:
 
 
 def _write_markdown(result: Table | Report) -> str:
-    return "\n".join("".join(_markdown_lines(table)) for table in _tables(result))
+    return "\n".join("".join(_markdown_lines(part)) for part in _parts(result))
 
 
-def _markdown_lines(table: Table) -> Iterable[str]:
-    if table.title:
-        yield f"### {markdown(table.title)}\n\n"
-    right = [is_numeric(column) for column in zip(*table.rows, strict=True)] or [False] * len(table.columns)
-    yield _markdown_row(map(markdown, table.columns))
+def _markdown_lines(part: Table | Text) -> Iterable[str]:
+    if part.title:
+        yield f"### {markdown(part.title)}\n\n"
+    if isinstance(part, Text):
+        # As many backquotes as nowhere in the text, of which none ends it then.
+        fence = "`" * max(
+            3, 1 + max((len(found) for line in part.lines for found in re.findall("`+", line)), default=0)
+        )
+        yield f"{fence}text\n"
+        yield from (f"{visible(line)}\n" for line in part.lines)
+        yield f"{fence}\n"
+        return
+    right = [is_numeric(column) for column in zip(*part.rows, strict=True)] or [False] * len(part.columns)
+    yield _markdown_row(map(markdown, part.columns) if part.has_header else [""] * len(part.columns))
     yield _markdown_row("---:" if numeric else "---" for numeric in right)
-    for row in table.rows:
+    for row in part.rows:
         yield _markdown_row(markdown(compact(value)) for value in row)
 
 

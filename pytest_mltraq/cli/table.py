@@ -7,7 +7,7 @@ import datetime
 import decimal
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -19,24 +19,38 @@ class Table(NamedTuple):
         rows: a value for each column; text, numbers, times (with their zone), bytes, None, and lists and dicts of them.
         title: what is written above it where there are several.
         note: what is said of it on standard error, such as how many rows were left out.
+        has_header: whether the names of the columns are shown to people.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     title: str | None = None
     note: str | None = None
+    has_header: bool = True
+
+
+class Text(NamedTuple):
+    """Lines that are shown as they are, such as a traceback.
+
+    Attributes:
+        title: what is written above it.
+        lines: without their ends.
+    """
+
+    title: str
+    lines: Sequence[str]
 
 
 class Report(NamedTuple):
     """Several tables that are one answer.
 
     Attributes:
-        tables: what is shown on a terminal and in Markdown.
+        parts: what is shown on a terminal and in Markdown.
         document: the same as JSON: dicts, lists, and values as in a `Table`.
         flat: the same as one table, for CSV.
     """
 
-    tables: Sequence[Table]
+    parts: Sequence[Table | Text]
     document: Any
     flat: Table
 
@@ -67,6 +81,11 @@ def compact(value: Any) -> str:
     if isinstance(value, bool | dict | list | tuple):
         return json.dumps(plain(value), ensure_ascii=False)
     return "" if value is None else str(value)
+
+
+def facts(title: str | None, values: Mapping[str, Any]) -> Table:
+    """Return a table of names and values."""
+    return Table(("name", "value"), list(values.items()), title, has_header=False)
 
 
 def rounded(value: Any) -> Any:

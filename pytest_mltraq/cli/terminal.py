@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from pytest_mltraq.cli.table import Table, compact, is_numeric
+from pytest_mltraq.cli.table import Table, Text, compact, is_numeric
 from pytest_mltraq.report.text import visible
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ STYLES: Final = {
 """Words that stand out, where a cell is nothing else."""
 
 
-def render(tables: Sequence[Table], output: TextIO) -> str:
-    """Return tables as text for an output."""
+def render(parts: Sequence[Table | Text], output: TextIO) -> str:
+    """Return tables and texts as they are written to an output."""
     if not output.isatty():
-        return "\n".join("".join(_aligned_lines(table)) for table in tables)
+        return "\n".join("".join(_lines(part)) for part in parts)
     from rich.console import Console
 
     console = Console(file=output, highlight=False, markup=False, emoji=False, soft_wrap=False)
     with console.capture() as captured:
-        for at, table in enumerate(tables):
+        for at, part in enumerate(parts):
             if at:
                 console.print()
-            console.print(_renderable(table, console))
+            console.print(_renderable(part, console) if isinstance(part, Table) else _paragraph(part))
     return captured.get()
 
 
@@ -45,13 +45,16 @@ def _cells(table: Table) -> tuple[list[str], list[list[str]], list[bool]]:
     return columns, rows, numeric
 
 
-def _aligned_lines(table: Table) -> Iterable[str]:
-    columns, rows, numeric = _cells(table)
-    if table.title:
-        yield f"{visible(table.title)}\n"
-    rows = [[cell or "-" for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(columns, *rows, strict=True)]
-    for row in (columns, *rows):
+def _lines(part: Table | Text) -> Iterable[str]:
+    if part.title:
+        yield f"{visible(part.title)}\n"
+    if isinstance(part, Text):
+        yield from (f"{visible(line)}\n" for line in part.lines)
+        return
+    columns, rows, numeric = _cells(part)
+    rows = [*([columns] if part.has_header else []), *([cell or "-" for cell in row] for row in rows)]
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
         cells = [
             " " * (room - width(cell)) + cell if right else cell + " " * (room - width(cell))
             for cell, room, right in zip(row, widths, numeric, strict=True)
@@ -84,6 +87,7 @@ def _renderable(table: Table, console: Console) -> RenderableType:
         title=title,
         title_justify="left",
         title_style="bold",
+        show_header=table.has_header,
     )
     for column, right in zip(columns, numeric, strict=True):
         shown.add_column(column, justify="right" if right else "left", overflow="fold")
@@ -96,20 +100,27 @@ def _blocks(title: str | None, columns: list[str], rows: list[list[str]]) -> Ren
     """Show each row as a block of lines `name  value`."""
     from rich.console import Group
     from rich.table import Table as RichTable
-    from rich.text import Text
+    from rich.text import Text as RichText
 
-    parts: list[RenderableType] = [Text(title, "bold")] if title else []
+    parts: list[RenderableType] = [RichText(title, "bold")] if title else []
     for row in rows:
         block = RichTable(box=None, show_header=False, padding=(0, 2, 0, 0))
         block.add_column(overflow="fold", style="bold")
         block.add_column(overflow="fold")
         for name, cell in zip(columns, row, strict=True):
             block.add_row(name, _styled(cell))
-        parts += [block, Text("")]
+        parts += [block, RichText("")]
     return Group(*parts[:-1] if rows else parts)
 
 
-def _styled(cell: str) -> Any:
-    from rich.text import Text
+def _paragraph(part: Text) -> RenderableType:
+    from rich.text import Text as RichText
 
-    return Text(cell, STYLES.get(cell, ""))
+    lines = "".join(f"\n{visible(line)}" for line in part.lines)
+    return RichText.assemble((visible(part.title), "bold"), lines)
+
+
+def _styled(cell: str) -> Any:
+    from rich.text import Text as RichText
+
+    return RichText(cell, STYLES.get(cell, ""))

@@ -29,22 +29,27 @@ class Mean:
     Source: B. P. Welford, Note on a method for calculating corrected sums of squares and products, Technometrics 4, 1962.
     """
 
-    __slots__ = ("_mean", "_squares", "n")
+    __slots__ = ("_squares", "mean", "n")
 
     def __init__(self) -> None:
-        self.n, self._mean, self._squares = 0, 0.0, 0.0
+        self.n, self.mean, self._squares = 0, 0.0, 0.0
 
     def add(self, value: float) -> None:
         """Take a value in."""
         self.n += 1
-        delta = value - self._mean
-        self._mean += delta / self.n
-        self._squares += delta * (value - self._mean)
+        delta = value - self.mean
+        self.mean += delta / self.n
+        self._squares += delta * (value - self.mean)
+
+    @property
+    def sd(self) -> float | None:
+        """The standard deviation (with n - 1), None of one value."""
+        return None if self.n == 1 else math.sqrt(self._squares / (self.n - 1))
 
     def __str__(self) -> str:
         """Write `mean ± sd` (with n - 1), of one value the value alone."""
-        mean = f"{self._mean:.4g}"
-        return mean if self.n == 1 else f"{mean} ± {math.sqrt(self._squares / (self.n - 1)):.2g}"
+        mean = f"{self.mean:.4g}"
+        return mean if self.sd is None else f"{mean} ± {self.sd:.2g}"
 
 
 class _Group:

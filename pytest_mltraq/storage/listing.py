@@ -19,6 +19,9 @@ from pytest_mltraq.groups import readable_params
 from pytest_mltraq.record import to_text
 from pytest_mltraq.storage.schema import experiments, runs, sessions
 
+NOT_EXECUTED: Final = "not executed"
+"""What stands for the outcome of runs that have none."""
+
 
 class Filters(NamedTuple):
     """Which sessions, experiments or runs are meant; None lets all pass.
@@ -49,7 +52,7 @@ class SessionRow(NamedTuple):
         outcome: `passed`, `failed`, `interrupted` or `error` by pytest's exit status, None of a Python program that ended;
             `running`; `unfinished` where it did not end and nothing here tells whether it still runs.
         experiments: names of what it stored.
-        outcomes: how many of its runs have which outcome; None is that of runs that were not executed.
+        outcomes: how many of its runs have which outcome; `not executed` is that of runs that have none.
     """
 
     id: str
@@ -63,7 +66,7 @@ class SessionRow(NamedTuple):
     dirty: bool | None
     tags: list[str]
     experiments: list[str]
-    outcomes: Mapping[str | None, int]
+    outcomes: Mapping[str, int]
 
 
 class ExperimentRow(NamedTuple):
@@ -75,7 +78,7 @@ class ExperimentRow(NamedTuple):
     created_at: datetime.datetime
     branch: str | None
     commit: str | None
-    outcomes: Mapping[str | None, int]
+    outcomes: Mapping[str, int]
 
 
 class RunRow(NamedTuple):
@@ -138,12 +141,23 @@ def list_versions(connection: Connection, filters: Filters, limit: int | None) -
         .where(*_of_session(connection, filters), *_of_experiment(filters))
     )
     newest = meant.order_by(experiments.c.created_at.desc(), experiments.c.id_experiment.desc()).limit(limit)
-    counted = _count_outcomes(
-        connection,
-        experiments.c.id_experiment,
-        experiments.c.id_experiment.in_(newest.with_only_columns(experiments.c.id_experiment)),
+    return _version_rows(connection, newest), _count(connection, meant)
+
+
+def list_stored_by(connection: Connection, id_session: str) -> list[ExperimentRow]:
+    """Return the experiments that a session stored, by name."""
+    meant = (
+        select(experiments, sessions.c.branch, sessions.c.commit)
+        .join(sessions, sessions.c.id == experiments.c.id_session)
+        .where(sessions.c.id == id_session)
     )
-    rows = [
+    return _version_rows(connection, meant.order_by(experiments.c.name, experiments.c.created_at))
+
+
+def _version_rows(connection: Connection, meant: Select[Any]) -> list[ExperimentRow]:
+    which = experiments.c.id_experiment.in_(meant.with_only_columns(experiments.c.id_experiment))
+    counted = _count_outcomes(connection, experiments.c.id_experiment, which)
+    return [
         ExperimentRow(
             row.id_experiment,
             row.name,
@@ -153,9 +167,8 @@ def list_versions(connection: Connection, filters: Filters, limit: int | None) -
             row.commit,
             counted.get(row.id_experiment, {}),
         )
-        for row in connection.execute(newest)
+        for row in connection.execute(meant)
     ]
-    return rows, _count(connection, meant)
 
 
 def list_runs(
@@ -268,7 +281,7 @@ def _of_run(filters: Filters) -> list[ColumnElement[bool]]:
 
 def _count_outcomes(
     connection: Connection, key: ColumnElement[str], which: ColumnElement[bool]
-) -> dict[str, Mapping[str | None, int]]:
+) -> dict[str, Mapping[str, int]]:
     """Count the outcomes of the runs of some experiments, by session or experiment."""
     query = (
         select(key.label("key"), runs.c.outcome, func.count().label("n"))
@@ -277,9 +290,9 @@ def _count_outcomes(
         .where(which)
         .group_by(key, runs.c.outcome)
     )
-    counted: dict[str, Counter[str | None]] = {}
+    counted: dict[str, Counter[str]] = {}
     for row in connection.execute(query):
-        counted.setdefault(row.key, Counter())[row.outcome] = row.n
+        counted.setdefault(row.key, Counter())[row.outcome or NOT_EXECUTED] = row.n
     return dict(counted)
 
 
@@ -288,7 +301,7 @@ def _count(connection: Connection, meant: Select[Any]) -> int:
     return counted
 
 
-def _session_row(row: Row[Any], names: Sequence[str], outcomes: Mapping[str | None, int]) -> SessionRow:
+def _session_row(row: Row[Any], names: Sequence[str], outcomes: Mapping[str, int]) -> SessionRow:
     return SessionRow(
         id=row.id,
         started_at=to_time(row.started_at),

@@ -97,7 +97,7 @@ def load_experiment(connection: Connection, id_experiment: str) -> StoredExperim
     """
     row = connection.execute(select(experiments).where(experiments.c.id_experiment == id_experiment)).one()
     load = object_loader(connection)
-    types = _types(row, id_experiment)
+    types = read_types(row, id_experiment)
     query = select(runs).where(runs.c.id_experiment == id_experiment).order_by(runs.c.position, runs.c.id_run)
     with _readable(f"experiment {row.id_experiment}"):
         return StoredExperiment(
@@ -130,7 +130,7 @@ def _load_run(row: Row[Any], load: Callable[[str], Stored]) -> Run:
 
 
 def _restore_run(row: Row[Any], load: Callable[[str], Stored]) -> Run:
-    types = _types(row, row.id_run)
+    types = read_types(row, row.id_run)
     run = Run(
         FrozenBunch(decode_document(row.params, types.get("params"), load, f"run {row.id_run}: params")),
         fields=decode_document(row.fields, types.get("fields"), load, f"run {row.id_run}: fields"),
@@ -145,7 +145,12 @@ def _restore_run(row: Row[Any], load: Callable[[str], Stored]) -> Run:
     return run
 
 
-def _types(row: Row[Any], what: str) -> dict[str, Any]:
+def read_types(row: Row[Any], what: str) -> dict[str, Any]:
+    """Return what JSON lost of a row's documents.
+
+    Raises:
+        CorruptDataError: that is no JSON object.
+    """
     path = f"{what}: types"
     types = {} if row.types is None else load_json(row.types, path)
     if not isinstance(types, dict):

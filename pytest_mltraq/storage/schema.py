@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -156,6 +156,11 @@ views = Table(
     Column("view", Text, nullable=False, unique=True),
     Column("columns", _Document, nullable=False),
 )
+
+
+def is_document(column: Column[Any]) -> bool:
+    """Whether a column holds JSON."""
+    return isinstance(column.type, _Plain) and column.type.name == "json"
 
 
 def lock_writers(connection: Connection) -> None:
