@@ -6,6 +6,7 @@ import datetime
 import shlex
 import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,23 @@ class Recording:
             self._live.add_run(name, record)
         self._summary.add(name, record, is_stored=is_stored)
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Store that the session ended."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+        """Store that the session ended, even where another plugin fails at its end; before the terminal's summary."""
+        try:
+            return (yield)
+        finally:
+            self._finish(int(exitstatus))
+            if self._failure:
+                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_unconfigure(self) -> None:
+        """Store that the session ended where it was interrupted again before it came to its end."""
+        self._finish(int(pytest.ExitCode.INTERRUPTED))
+
+    def _finish(self, exit_status: int) -> None:
+        """Store what is left and that the session ended, once."""
         if (message := self._running.unfinished()) is not None:
             self._take("", message)
         for nodeid in list(self._open):
@@ -103,10 +118,9 @@ class Recording:
         if self._live is None:
             return
         try:
-            self._live.close(int(exitstatus))
+            self._live.close(exit_status)
         except StorageError as error:
             self._failure = [str(error), self._recover()]
-            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def _recover(self) -> str:
         """Write what could not be stored into a file; returns what to say of it."""

@@ -10,6 +10,7 @@ from pytest_mltraq.errors import ConfigurationError, StorageError
 from pytest_mltraq.plugin.collecting import Collecting
 from pytest_mltraq.plugin.options import Settings
 from pytest_mltraq.plugin.running import Running
+from pytest_mltraq.plugin.terminating import interrupt_when_terminated
 from pytest_mltraq.record import now
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def wake(config: pytest.Config, settings: Settings) -> None:
     config.pluginmanager.register(Collecting(config, settings, running), "mltraq-collecting")
     if recording is not None:  # not in a worker of pytest-xdist: its reports carry the records to the controller
         config.pluginmanager.register(recording, "mltraq-recording")
+        config.add_cleanup(interrupt_when_terminated())
 
 
 def _find_passed(settings: Settings) -> PassedRuns | None:

@@ -81,6 +81,7 @@ class LiveSession:
         self._views: dict[str, View] = {}  # of the experiments that are known to be stored
         self._failure: Exception | None = None
         self._next_here = self._next_there = 0.0
+        self._is_closed = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="mltraq-writer", daemon=True)
 
@@ -131,7 +132,7 @@ class LiveSession:
             StorageError: not everything could be stored; the message says how many runs.
         """
         is_empty = self.session is None and not self._waiting
-        if is_empty or self._closing.is_set() or os.getpid() != self._process:
+        if is_empty or self._is_closed or os.getpid() != self._process:
             return
         self._closing.set()
         if self._thread.is_alive():
@@ -146,6 +147,7 @@ class LiveSession:
             if self._connection is not None:
                 _set_journal(self._connection, "DELETE")
             self._disconnect()
+        self._is_closed = True  # where it was interrupted, it can be closed again
         self._raise_failure()
 
     def _disconnect(self) -> None:
