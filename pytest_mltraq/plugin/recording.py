@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +19,9 @@ from pytest_mltraq.plugin.running import REPORT_KEY, Running
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord, record_session
 from pytest_mltraq.report.terminal import Summary
 from pytest_mltraq.run import new_id
+
+if TYPE_CHECKING:
+    from pytest_mltraq.storage import Database
 
 
 class Recording:
@@ -40,6 +43,7 @@ class Recording:
         self._summary = Summary()
         self._live = None
         self._shown: str | None = None
+        self._before: list[str] = []
         if settings.db is not None:
             from pytest_mltraq.storage.database import Database
             from pytest_mltraq.storage.live import LiveSession
@@ -48,6 +52,7 @@ class Recording:
             database.prepare_writing()
             self._live = LiveSession(database, self._describe)
             self._shown = str(database) if "://" in settings.db else settings.db
+            self._before = self._describe_killed(database)
 
     def _describe(self) -> SessionRecord:
         parameters = self._config.invocation_params
@@ -56,9 +61,24 @@ class Recording:
             found, id_session=new_id(), origin="pytest", tags=self._settings.tags, started_at=self._started_at
         )
 
-    def pytest_report_header(self) -> str:
-        """Say where the runs go."""
-        return f"mltraq: {self._shown or 'nothing is stored (no --mltraq-db)'}"
+    def _describe_killed(self, database: Database) -> list[str]:
+        """Say that the session before was killed, and what is left of it."""
+        with database.reading() as connection:
+            if connection is None:
+                return []
+            from pytest_mltraq.storage.listing import killed_session
+
+            killed = killed_session(connection)
+        if killed is None:
+            return []
+        runs = sum(killed.outcomes.values())
+        resume = "" if self._settings.resume else " (--mltraq-resume executes the others only)"
+        stored = f"{runs} {'run' if runs == 1 else 'runs'} of it are stored{resume}"
+        return [f"mltraq: the session of {killed.started_at:%Y-%m-%d %H:%M} UTC was interrupted: {stored}"]
+
+    def pytest_report_header(self) -> list[str]:
+        """Say where the runs go, and what became of the session before."""
+        return [f"mltraq: {self._shown or 'nothing is stored (no --mltraq-db)'}", *self._before]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -133,6 +133,16 @@ def list_sessions(connection: Connection, filters: Filters, limit: int | None) -
     return rows, _count(connection, meant)
 
 
+def killed_session(connection: Connection) -> SessionRow | None:
+    """Return the newest session where it was killed; None where it ended, still runs, or may do so elsewhere."""
+    newest = select(sessions).order_by(sessions.c.started_at.desc(), sessions.c.id.desc()).limit(1)
+    row = connection.execute(newest).first()
+    if row is None or row.finished_at is not None or is_running(row.process) is not False:
+        return None
+    (found,), _ = list_sessions(connection, Filters(), 1)
+    return found
+
+
 def list_versions(connection: Connection, filters: Filters, limit: int | None) -> tuple[list[ExperimentRow], int]:
     """Return the newest versions of experiments, and how many there are; see `list_sessions`."""
     meant = (

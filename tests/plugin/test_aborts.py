@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
 
 from tests.conftest import Rows
+from tests.program import program
 
 SUITE = """
 import os
@@ -188,6 +190,37 @@ def test_a_step_that_ends_the_process(pytester: pytest.Pytester, rows: Rows) -> 
     assert rows("PRAGMA integrity_check") == [("ok",)]
     assert set(rows(RUNS)) <= set(BEFORE)
     assert rows(FINISHED) == [(0, None)]
+
+
+def test_the_next_session_says_that_the_one_before_was_killed(pytester: pytest.Pytester, rows: Rows) -> None:
+    """Its header, and `ls`; once that one ended, or while it runs, nothing is said."""
+    abort(pytester, "os._exit(7)")
+    killed = len(rows("SELECT * FROM runs"))
+    pytester.makepyfile(experiment_fit=SUITE + "\ndef end(run): pass\n")
+
+    next_one = pytester.runpytest_subprocess("--mltraq-db=results.db")
+    after_it = pytester.runpytest_subprocess("--mltraq-db=results.db")
+
+    next_one.stdout.re_match_lines(
+        [rf"mltraq: the session of 20.* UTC was interrupted: {killed} runs? of it are stored"]
+    )
+    after_it.stdout.no_fnmatch_line("*was interrupted*")
+    listed = program("ls", "--db", "results.db", "--format", "json", folder=pytester.path)
+    assert [row["outcome"] for row in json.loads(listed.stdout)] == ["passed", "passed", "interrupted"]
+
+
+def test_a_session_that_runs_is_not_said_to_be_killed(pytester: pytest.Pytester) -> None:
+    """Another one that begins meanwhile, on the same machine, knows that it runs."""
+    pytester.makepyfile(test_other="def test_other(run): pass")
+    inner = "[sys.executable, '-m', 'pytest', '--mltraq-db=results.db', 'test_other.py']"
+    listed = "['pytest-mltraq', 'ls', '--db=results.db', '--format=csv']"
+    check = "found = subprocess.run({}, capture_output=True, text=True).stdout; print(found)"
+
+    result = abort(pytester, "; ".join(check.format(command) for command in (inner, listed)), "-s")
+
+    result.assert_outcomes(passed=6)
+    result.stdout.no_fnmatch_line("*was interrupted*")
+    result.stdout.fnmatch_lines(["*,running,*"])
 
 
 @pytest.mark.parametrize("method", ["signal", "thread"])

@@ -95,20 +95,15 @@ def kill(folder: Path, kind: str, delay_s: float) -> Killed:
         stdout=subprocess.DEVNULL,
     )
     os.close(writing)
-    found = b""
-    at = None
-    while True:
-        timeout = None if at is None else max(0, at - time.monotonic())
-        readable, _, _ = select.select([reading], [], [], timeout)
-        if not readable:
-            process.kill()
-            killed_at = time.monotonic()
-            process.wait()
-            break
+    found = os.read(reading, 65536)
+    kill_at = time.monotonic() + delay_s
+    while select.select([reading], [], [], max(0, kill_at - time.monotonic()))[0]:
         part = os.read(reading, 65536)
         assert part, "the session ended before it was killed"
         found += part
-        at = at or time.monotonic() + delay_s
+    process.kill()
+    killed_at = time.monotonic()
+    process.wait()
     with os.fdopen(reading, "rb") as rest:
         found += rest.read()  # until the last of its workers is gone
     lines = [line.split(" ", 1) for line in found.decode().splitlines()]
