@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
+from scipy import sparse
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
 from pytest_mltraq.sequence import Sequence
@@ -113,8 +115,8 @@ def _same_dtype(left: np.dtype[Any], right: np.dtype[Any]) -> bool:
 def _same_elements(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> bool:
     if left.dtype.names:  # what lies between the members of a record is no value
         return all(_same_elements(left[name], right[name]) for name in left.dtype.names)
-    if left.dtype.hasobject:
-        return _same_items(left.ravel().tolist(), right.ravel().tolist())
+    if left.dtype.hasobject:  # StringDType has them too
+        return left.shape == right.shape and _same_items(left.ravel().tolist(), right.ravel().tolist())
     if left.dtype.char in "gG":  # nor is the padding of a long double
         return np.array_equal(left, right, equal_nan=True) and np.array_equal(
             np.signbit(left.real), np.signbit(right.real)
@@ -122,8 +124,29 @@ def _same_elements(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> b
     return left.tobytes() == right.tobytes()
 
 
+def _same_masked(left: np.ma.MaskedArray[Any, Any], right: np.ma.MaskedArray[Any, Any]) -> bool:
+    masks = np.ma.getmask(left), np.ma.getmask(right)
+    return (
+        (masks[0] is masks[1] or _same_ndarray(np.asarray(masks[0]), np.asarray(masks[1])))
+        and _same_ndarray(np.ma.getdata(left), np.ma.getdata(right))
+        and _same_elements(np.asarray(left.fill_value), np.asarray(right.fill_value))
+        and left.hardmask == right.hardmask
+    )
+
+
 def _same_scalar(left: np.generic, right: np.generic) -> bool:
     return _same_dtype(left.dtype, right.dtype) and _same_elements(np.asarray(left), np.asarray(right))
+
+
+def _same_sparse(left: Any, right: Any) -> bool:
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return False
+    if left.format == "dok":
+        return _same_dict(dict(sorted(left.items())), dict(sorted(right.items())))
+    if left.format == "lil":
+        return left.rows.tolist() == right.rows.tolist() and _same_items(left.data, right.data)
+    names = {"coo": ("data", "row", "col"), "dia": ("data", "offsets")}.get(left.format, ("data", "indices", "indptr"))
+    return all(_same_ndarray(getattr(left, name), getattr(right, name)) for name in names)
 
 
 def _same_sequence(left: Sequence, right: Sequence) -> bool:
@@ -179,10 +202,23 @@ def _same_table(left: pa.Table, right: pa.Table) -> bool:
     )
 
 
+def _same_arrow(left: Any, right: Any) -> bool:
+    return bool(left.type == right.type) and _same_items(left.to_pylist(), right.to_pylist())
+
+
+def _same_polars(left: pl.DataFrame, right: pl.DataFrame) -> bool:
+    return left.shape == right.shape and _same_items(left.get_columns(), right.get_columns())
+
+
+def _same_polars_series(left: pl.Series, right: pl.Series) -> bool:
+    return left.name == right.name and left.dtype == right.dtype and _same_items(left.to_list(), right.to_list())
+
+
 _EXTENSION_ARRAYS = pd.api.extensions.ExtensionArray
 _COMPARISONS: list[tuple[Any, Callable[[Any, Any], bool]]] = [
     (type(pd.NaT), lambda left, right: left is right),
     (type(pd.NA), lambda left, right: left is right),
+    (type(np.ma.masked), lambda left, right: left is right),
     (np.generic, _same_scalar),
     (float, _same_float),
     (complex, _same_complex),
@@ -194,11 +230,18 @@ _COMPARISONS: list[tuple[Any, Callable[[Any, Any], bool]]] = [
     (dict, _same_dict),
     ((list, tuple), _same_items),
     ((set, frozenset), _same_set),
+    (np.ma.MaskedArray, _same_masked),
     (np.ndarray, _same_ndarray),
+    (sparse.sparray | sparse.spmatrix, _same_sparse),
     (Sequence, _same_sequence),
     (pd.Index, _same_index),
     (pd.Series, _same_series),
     (pd.DataFrame, _same_frame),
     (_EXTENSION_ARRAYS, _same_column),
-    (pa.Table, _same_table),
+    ((pa.Table, pa.RecordBatch), _same_table),
+    ((pa.Array, pa.ChunkedArray), _same_arrow),
+    (pa.Scalar, lambda left, right: left.type == right.type and same(left.as_py(), right.as_py())),
+    (pa.Schema, lambda left, right: left.equals(right, check_metadata=True)),
+    (pl.DataFrame, _same_polars),
+    (pl.Series, _same_polars_series),
 ]

@@ -18,13 +18,15 @@ import sys
 import uuid
 import warnings
 import zoneinfo
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import pytz
 from hypothesis import example, given
@@ -218,7 +220,13 @@ def test_records_may_have_members_of_any_name(name: str) -> None:
         pytest.param(np.void(b"\0\1"), id="void"),
         pytest.param(np.array([(1, 2.5)], dtype=[("a", "<i4"), ("b", ">f8")])[0], id="record"),
         pytest.param(np.zeros(2, np.dtype([("a", "i1"), ("b", "f8")], align=True)), id="aligned records"),
+        pytest.param(np.longlong(3), id="longlong"),
         pytest.param(np.zeros((0, 3)), id="empty"),
+        pytest.param(np.zeros((2, 3), "S0"), id="texts without length"),
+        pytest.param(np.ma.masked, id="masked"),
+        pytest.param(np.ma.masked_array([1, 2], mask=[True, False], fill_value=7, hard_mask=True), id="masked array"),
+        pytest.param(np.ma.masked_array([1, 2], dtype="i1"), id="masked array without mask"),
+        pytest.param(np.ma.masked_array([(1, 2.5)], mask=[(True, False)], dtype="i4,f8"), id="masked records"),
         pytest.param(np.array(5), id="0-d"),
         pytest.param(np.array(["a", "longer"]), id="text array"),
         pytest.param(np.ones((2, 3), order="F"), id="fortran"),
@@ -237,6 +245,25 @@ ZONES = {
     "named": datetime.timezone(datetime.timedelta(hours=-1), "x"),
     "pytz": pytz.timezone("America/New_York"),
 }
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [pytz.utc, pytz.timezone("Europe/Berlin"), pytz.timezone("Etc/GMT+5"), pytz.FixedOffset(-90), pytz.FixedOffset(0)],
+    ids=str,
+)
+@pytest.mark.parametrize("month", [1, 7])
+def test_a_zone_of_pytz_comes_back(zone: Any, month: int) -> None:
+    """Datetimes have the very zone objects of pytz, also of the other half of the year."""
+    moment = datetime.datetime(2026, month, 1, 12, 30)  # noqa: DTZ001 - pytz gives the zone
+    localized = zone.localize(moment)
+
+    back = there_and_back([localized, moment.replace(tzinfo=zone), moment.time().replace(tzinfo=zone)])
+
+    assert same(back, [localized, moment.replace(tzinfo=zone), moment.time().replace(tzinfo=zone)])
+    assert back[0].tzinfo is localized.tzinfo
+
+
 DAYS = pd.date_range("2026-03-28", periods=3, freq="D")
 CATEGORIES = pd.CategoricalDtype(["low", "high", "unused"], ordered=True)
 
@@ -463,6 +490,29 @@ def test_an_arrow_table_comes_back(name: str) -> None:
     assert same(there_and_back(TABLES[name]), TABLES[name])
 
 
+def _every_arrow_type() -> Iterator[Any]:
+    """Arrays whose types no strategy makes."""
+    yield pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])])
+    yield pa.UnionArray.from_dense(
+        pa.array([0, 1], pa.int8()), pa.array([0, 0], pa.int32()), [pa.array([1]), pa.array(["b"])]
+    )
+    yield pc.run_end_encode(pa.array(["a", "a", None]))
+    yield pa.array(["b", "a", "b"]).dictionary_encode()
+    yield pa.array([86_400_000, None], pa.date64())
+    yield pa.array([1, None], pa.time32("s"))
+    for view in ("string_view", "binary_view"):
+        if hasattr(pa, view):
+            yield pa.array([None, "longer than the twelve bytes of a view"], getattr(pa, view)())
+
+
+@pytest.mark.parametrize("array", list(_every_arrow_type()), ids=lambda array: str(array.type)[:20])
+def test_an_arrow_array_comes_back(array: pa.Array) -> None:
+    """PyArrow's arrays of any type come back alone, as chunks, and value by value."""
+    value = [array, pa.chunked_array([array, array[:1]]), array[0], array[len(array) - 1], pa.schema({"x": array.type})]
+
+    assert same(there_and_back(value), value)
+
+
 def test_a_slice_of_an_arrow_table_takes_its_own_place_only() -> None:
     """What is stored of a short slice of a long table is short."""
     table = pa.table({"x": np.arange(100_000)}).slice(7, 2)
@@ -662,6 +712,19 @@ class Text(str):
     __slots__ = ()
 
 
+class Zone(datetime.tzinfo):
+    """A time zone, as a user may define one."""
+
+    def utcoffset(self, moment: datetime.datetime | None) -> datetime.timedelta:
+        return datetime.timedelta(hours=1)
+
+    def dst(self, moment: datetime.datetime | None) -> None:
+        return None
+
+    def tzname(self, moment: datetime.datetime | None) -> None:
+        return None
+
+
 class Secret(pa.ExtensionType):  # type: ignore[misc]
     """An Arrow extension type, as a user may define one."""
 
@@ -684,9 +747,41 @@ UNSTORABLE: dict[str, Any] = {
     "generator": iter(()),
     "object array": np.array([1, None], dtype=object),
     "records with objects": np.zeros(1, dtype=[("a", "i4"), ("b", "O")]),
-    "zone without a name": datetime.datetime(2026, 1, 1, tzinfo=pytz.timezone("Europe/Berlin")),
+    "zone of a user's own": datetime.datetime(2026, 1, 1, tzinfo=Zone()),
+    "zone of another moment": datetime.datetime(
+        2026,
+        1,
+        1,
+        tzinfo=pytz.timezone("Europe/Berlin").localize(datetime.datetime(2026, 7, 1)).tzinfo,  # noqa: DTZ001
+    ),
+    "time in a zone of another moment": datetime.time(
+        tzinfo=pytz.timezone("Europe/Berlin").localize(datetime.datetime(2026, 7, 1)).tzinfo  # noqa: DTZ001
+    ),
+    "dtype with metadata": np.zeros(1, np.dtype("f8", metadata={"unit": "m"})),
+    "members with metadata": np.zeros(1, [("a", np.dtype("f8", metadata={"unit": "m"}))]),
+    "records of their own class": np.zeros(1, np.dtype((np.record, [("a", "i4")]))),
+    "masked objects": np.ma.masked_array([None], mask=[True], dtype=object),
+    "sparse pandas array of objects": pd.arrays.SparseArray(np.array(["a", None], dtype=object)),
     "frame with an object": pd.DataFrame({"a": [object()]}),
     "arrow extension": pa.table({"x": pa.ExtensionArray.from_storage(Secret(), pa.array(["x"]))}),
+    "array of an arrow extension": pa.ExtensionArray.from_storage(Secret(), pa.array(["x"])),
+    "scalar of an arrow extension": pa.ExtensionArray.from_storage(Secret(), pa.array(["x"]))[0],
+    "nested arrow extension": pa.StructArray.from_arrays(
+        [pa.ExtensionArray.from_storage(Secret(), pa.array(["x"]))], names=["x"]
+    ),
+    "dictionary of an arrow extension": pa.DictionaryArray.from_arrays(
+        pa.array([0]), pa.ExtensionArray.from_storage(Secret(), pa.array(["x"]))
+    ),
+    "schema that asks for an arrow extension": pa.schema(
+        [pa.field("x", pa.string(), metadata={"ARROW:extension:name": "tests.secret"})]
+    ),
+    "arrow data that is not valid": pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")]
+    ),
+    "polars objects": pl.Series([object()], dtype=pl.Object),
+    "nested polars objects": pl.DataFrame({"x": pl.Series([object()], dtype=pl.Object)}),
+    "lazy polars frame": pl.LazyFrame({"x": [1]}),
+    "name that polars can't give away": pl.Series([{"\0": 1}]),
 }
 
 

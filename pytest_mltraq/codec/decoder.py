@@ -121,6 +121,10 @@ _RESTORERS: Final[dict[str, Restorer]] = {
 
 
 def _family_restorer(name: str) -> Restorer | None:
+    """Find the restorer of a name in its family, and remember it."""
     family, dot, _ = name.partition(".")
     restorers: Mapping[str, Restorer] = find_family(family if dot else "").RESTORERS
-    return restorers.get(name)
+    restorer = restorers.get(name)
+    if restorer is not None:
+        _RESTORERS[name] = restorer
+    return restorer

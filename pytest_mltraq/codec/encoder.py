@@ -236,5 +236,9 @@ _WRITERS: Final[dict[type, Writer]] = {
 
 
 def _family_writer(kind: type) -> Writer | None:
+    """Find the writer of a type in its family, and remember it."""
     writers: Mapping[type, Writer] = find_family(kind.__module__.partition(".")[0]).WRITERS
-    return writers.get(kind)
+    writer = writers.get(kind)
+    if writer is not None:
+        _WRITERS[kind] = writer
+    return writer

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import Any, Final
+
+_MODULES: Final = {
+    "numpy": "arrays",
+    "pandas": "tables",
+    "polars": "polars_frames",
+    "pyarrow": "arrow",
+    "pytest_mltraq": "sequences",
+    "scipy": "sparse",
+}
+"""The module of each family, by the package that its types are in; every other one is that of the standard library."""
 
 
 def find_family(name: str) -> Any:
-    """Return the module of a family; the library that it needs is imported when a value needs it."""
-    if name == "numpy":
-        from pytest_mltraq.codec import arrays
+    """Return the module of a family.
 
-        return arrays
-    if name == "pandas":
-        from pytest_mltraq.codec import tables
-
-        return tables
-    if name == "pyarrow":
-        from pytest_mltraq.codec import arrow
-
-        return arrow
-    if name == "pytest_mltraq":
-        from pytest_mltraq.codec import sequences
-
-        return sequences
-    from pytest_mltraq.codec import scalars
-
-    return scalars
+    Raises:
+        ModuleNotFoundError: the library that it needs is not installed.
+    """
+    return importlib.import_module(f"pytest_mltraq.codec.{_MODULES.get(name, 'scalars')}")

@@ -14,6 +14,8 @@ date, time, datetime   ISO 8601                            ``["date"]``, ``["tim
 timedelta              total seconds                       ``["timedelta", days, seconds, microseconds]``
 Path, PurePath         its text                            ``["path", class]``
 =====================  ==================================  =============================================
+
+How a zone is kept is said in `zones`.
 """
 
 from __future__ import annotations
@@ -22,15 +24,13 @@ import base64
 import datetime
 import decimal
 import fractions
-import json
 import pathlib
 import struct
 import uuid
-import zoneinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_mltraq.codec.text import readable
-from pytest_mltraq.errors import UnsupportedTypeError
+from pytest_mltraq.codec.zones import with_zone, zone_of
 
 if TYPE_CHECKING:
     from pytest_mltraq.codec.decoder import Decoder, Restorer
@@ -82,7 +82,7 @@ def _decode_complex(decoder: Decoder, plain: Any, arguments: list[Any], path: st
 
 def _encode_datetime(encoder: Encoder, value: datetime.datetime | datetime.time, path: str) -> Pair:
     name = type(value).__name__
-    return value.isoformat(), [name, value.fold, encode_zone(value.tzinfo, f"{path}.tzinfo")]
+    return value.isoformat(), [name, value.fold, zone_of(value, f"{path}.tzinfo")]
 
 
 def _encode_fraction(encoder: Encoder, value: fractions.Fraction, path: str) -> Pair:
@@ -96,42 +96,16 @@ def _decode_fraction(decoder: Decoder, plain: Any, arguments: list[Any], path: s
     return fractions.Fraction(int(numerator, 16), int(denominator, 16))
 
 
-def encode_zone(zone: datetime.tzinfo | None, path: str) -> str | list[Any] | None:
-    """Return what restores a time zone: the key of a ZoneInfo; offset [µs] and name of a `datetime.timezone`."""
-    if zone is None:
-        return None
-    if type(zone) is zoneinfo.ZoneInfo and zone.key is not None:
-        return zone.key
-    if type(zone) is datetime.timezone:
-        offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
-        # As JSON in itself, because a name may be any text.
-        return [offset // datetime.timedelta(microseconds=1), *map(json.dumps, name)]
-    message = (
-        f"time zones of type {type(zone).__qualname__} can't be stored: use zoneinfo.ZoneInfo or datetime.timezone"
-    )
-    raise UnsupportedTypeError(path, message)
-
-
-def decode_zone(stored: Any) -> datetime.tzinfo | None:
-    """Restore what `encode_zone` returned."""
-    if stored is None:
-        return None
-    if isinstance(stored, str):
-        return zoneinfo.ZoneInfo(stored)
-    offset, *name = stored
-    if offset == 0 and not name:
-        return datetime.UTC
-    return datetime.timezone(datetime.timedelta(microseconds=offset), *map(json.loads, name))
-
-
 def _decode_datetime(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> datetime.datetime:
     fold, zone = arguments
-    return datetime.datetime.fromisoformat(plain).replace(fold=fold, tzinfo=decode_zone(zone))
+    moment: datetime.datetime = with_zone(datetime.datetime.fromisoformat(plain).replace(tzinfo=None), zone)
+    return moment.replace(fold=fold)
 
 
 def _decode_time(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> datetime.time:
     fold, zone = arguments
-    return datetime.time.fromisoformat(plain).replace(fold=fold, tzinfo=decode_zone(zone))
+    time: datetime.time = with_zone(datetime.time.fromisoformat(plain).replace(tzinfo=None), zone)
+    return time.replace(fold=fold)
 
 
 def _encode_timedelta(encoder: Encoder, value: datetime.timedelta, path: str) -> Pair:

@@ -17,14 +17,13 @@ A column of objects is kept as the list of its values, each of which must be a s
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from pytest_mltraq.codec import arrow
-from pytest_mltraq.codec.scalars import decode_zone, encode_zone
+from pytest_mltraq.codec.columns import ARRAYS, Parts, put_together, take_apart
+from pytest_mltraq.codec.zones import decode_zone, encode_zone
 from pytest_mltraq.errors import UnsupportedTypeError
 
 if TYPE_CHECKING:
@@ -32,19 +31,18 @@ if TYPE_CHECKING:
     from pytest_mltraq.codec.encoder import Encoder, Writer
     from pytest_mltraq.codec.forms import Pair
 
-Parts = dict[str, Any]
 Table = TypeVar("Table", pd.DataFrame, pd.Series)
 
 
 def _encode_frame(encoder: Encoder, value: pd.DataFrame, path: str) -> Pair:
-    data = [_take_apart(value.iloc[:, at].array, f"{path}.iloc[:, {at}]") for at in range(value.shape[1])]
+    data = [take_apart(value.iloc[:, at].array, f"{path}.iloc[:, {at}]") for at in range(value.shape[1])]
     parts = {"index": value.index, "columns": value.columns, "data": data, **_labels(value)}
     return encoder.bundle("pandas.frame", parts, path, value)
 
 
 def _decode_frame(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.DataFrame:
     parts = decoder.bundle(arguments[0], path)
-    columns = {at: _column(_put_together(array)) for at, array in enumerate(parts["data"])}
+    columns = {at: _column(put_together(array)) for at, array in enumerate(parts["data"])}
     frame = pd.DataFrame(columns, copy=False) if columns else pd.DataFrame(index=parts["index"])
     frame.index, frame.columns = parts["index"], parts["columns"]
     return _relabel(frame, parts)
@@ -57,13 +55,13 @@ def _column(data: Any) -> pd.Series:
 
 
 def _encode_series(encoder: Encoder, value: pd.Series, path: str) -> Pair:
-    parts = {"index": value.index, "data": _take_apart(value.array, path), "name": value.name, **_labels(value)}
+    parts = {"index": value.index, "data": take_apart(value.array, path), "name": value.name, **_labels(value)}
     return encoder.bundle("pandas.series", parts, path, value)
 
 
 def _decode_series(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.Series:
     parts = decoder.bundle(arguments[0], path)
-    data = _put_together(parts["data"])
+    data = put_together(parts["data"])
     series = pd.Series(data, index=parts["index"], name=parts["name"], dtype=data.dtype, copy=False)
     return _relabel(series, parts)
 
@@ -92,7 +90,7 @@ def _index_parts(value: pd.Index, path: str) -> Parts:
             "codes": [np.asarray(codes) for codes in value.codes],
             "names": list(value.names),
         }
-    return {"data": _take_apart(value.array, path), "name": value.name, "freq": _freq(value, path)}
+    return {"data": take_apart(value.array, path), "name": value.name, "freq": _freq(value, path)}
 
 
 def _freq(index: pd.Index, path: str) -> str | None:
@@ -116,7 +114,7 @@ def _decode_index(decoder: Decoder, plain: Any, arguments: list[Any], path: str)
         return pd.RangeIndex(**parts)
     if "levels" in parts:
         return pd.MultiIndex(**parts)
-    data = _put_together(parts["data"])
+    data = put_together(parts["data"])
     index: pd.Index = pd.Index(data, name=parts["name"], dtype=data.dtype)
     if parts["freq"] is not None and isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
         index.freq = parts["freq"]  # type: ignore[misc]
@@ -124,120 +122,25 @@ def _decode_index(decoder: Decoder, plain: Any, arguments: list[Any], path: str)
 
 
 def _encode_array(encoder: Encoder, value: Any, path: str) -> Pair:
-    return encoder.bundle("pandas.array", _take_apart(value, path), path, value)
+    return encoder.bundle("pandas.array", take_apart(value, path), path, value)
 
 
-def _take_apart(array: Any, path: str) -> Parts:
-    """Take the array of a column or index apart, into values that the codec knows."""
-    dtype = array.dtype
-    if isinstance(dtype, np.dtype) or type(array) is pd.arrays.NumpyExtensionArray:
-        values = np.asarray(array)
-        return (
-            {"kind": "object", "values": list(values)}
-            if values.dtype.hasobject
-            else {"kind": "numpy", "values": values}
-        )
-    match dtype:
-        case pd.DatetimeTZDtype():
-            return {
-                "kind": "zoned",
-                "values": np.asarray(array, dtype=f"M8[{dtype.unit}]"),
-                "zone": _zone_parts(dtype.tz, path),
-            }
-        case pd.CategoricalDtype():
-            return {
-                "kind": "category",
-                "codes": np.asarray(array.codes),
-                "categories": dtype.categories,
-                "ordered": dtype.ordered,
-            }
-        case pd.StringDtype():
-            values = array.to_numpy(dtype=object, na_value=None).tolist()
-            return {"kind": "string", "values": values, "storage": dtype.storage, "nan": dtype.na_value is not pd.NA}
-        case pd.PeriodDtype():
-            return {"kind": "period", "values": np.asarray(array.asi8), "freq": array.freqstr}
-        case pd.IntervalDtype():
-            return {"kind": "interval", "left": array.left, "right": array.right, "closed": array.closed}
-        case pd.ArrowDtype():
-            return {"kind": "arrow", "values": arrow.one_column(array.__arrow_array__())}
-    if type(array) in _MASKED.values():
-        missing = np.asarray(array.isna())
-        return {
-            "kind": type(array).__name__,
-            "values": array.to_numpy(dtype=dtype.numpy_dtype, na_value=0),
-            "mask": missing,
-        }
-    message = f"pandas arrays of dtype {dtype} can't be stored: convert it to a dtype of NumPy, pandas or Arrow"
-    raise UnsupportedTypeError(path, message)
-
-
-def _put_together(parts: Parts) -> Any:
-    """Make the array of what `_take_apart` made of it."""
-    kind = parts.pop("kind")
-    return _BUILDERS[kind](**parts)
-
-
-def _build_object(values: list[Any]) -> Any:
-    array = np.empty(len(values), dtype=object)
-    for at, value in enumerate(values):  # at once, NumPy would make rows of lists among the values
-        array[at] = value
-    return array
-
-
-def _build_zoned(values: Any, zone: Any) -> Any:
-    return pd.DatetimeIndex(values).tz_localize("UTC").tz_convert(_decode_zone(zone)).array
-
-
-def _build_category(codes: Any, categories: pd.Index, *, ordered: bool) -> Any:
-    return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories, ordered))
-
-
-def _build_string(values: list[Any], storage: Any, *, nan: bool) -> Any:
-    missing: Any = {"na_value": np.nan} if nan else {}  # pandas 2.2 has no such argument
-    return pd.array(values, dtype=pd.StringDtype(storage, **missing))
-
-
-_MASKED: Final = {
-    kind.__name__: kind for kind in (pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray)
-}
-
-
-_BUILDERS: Final[dict[str, Callable[..., Any]]] = {
-    "numpy": lambda values: values,
-    "object": _build_object,
-    "zoned": _build_zoned,
-    "category": _build_category,
-    "string": _build_string,
-    "period": lambda values, freq: pd.arrays.PeriodArray(values, dtype=pd.PeriodDtype(freq)),
-    "interval": pd.arrays.IntervalArray.from_arrays,
-    "arrow": lambda values: pd.arrays.ArrowExtensionArray(values.column(0)),
-    **_MASKED,
-}
-
-
-def _zone_parts(zone: Any, path: str) -> Any:
-    if type(zone).__module__.startswith("pytz"):  # what pandas 2 makes of the name of a zone
-        return {"pytz": str(zone)}
-    return encode_zone(zone, path)
-
-
-def _decode_zone(stored: Any) -> Any:
-    if isinstance(stored, dict):
-        import pytz
-
-        return pytz.timezone(stored["pytz"])
-    return decode_zone(stored)
+def _decode_array(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> Any:
+    data = put_together(decoder.bundle(arguments[0], path))
+    if not isinstance(data, np.ndarray):
+        return data
+    return pd.Series(data, copy=False).array if data.dtype.kind in "mM" else pd.arrays.NumpyExtensionArray(data)
 
 
 def _encode_timestamp(encoder: Encoder, value: pd.Timestamp, path: str) -> Pair:
     at = value.to_numpy()
-    return value.isoformat(), ["pandas.timestamp", int(at.astype("int64")), value.unit, _zone_parts(value.tz, path)]
+    return value.isoformat(), ["pandas.timestamp", int(at.astype("int64")), value.unit, encode_zone(value.tz, path)]
 
 
 def _decode_timestamp(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.Timestamp:
     at, unit, zone = arguments
     naive = pd.Timestamp(np.datetime64(at, unit))
-    return naive if zone is None else naive.tz_localize("UTC").tz_convert(_decode_zone(zone))
+    return naive if zone is None else naive.tz_localize("UTC").tz_convert(decode_zone(zone))
 
 
 def _encode_timedelta(encoder: Encoder, value: pd.Timedelta, path: str) -> Pair:
@@ -269,20 +172,11 @@ _INDEXES: Final = (
     pd.IntervalIndex,
     pd.CategoricalIndex,
 )
-_ARRAYS: Final = (
-    pd.Categorical,
-    pd.arrays.DatetimeArray,
-    pd.arrays.TimedeltaArray,
-    pd.arrays.PeriodArray,
-    pd.arrays.IntervalArray,
-    pd.arrays.ArrowExtensionArray,
-    *_MASKED.values(),
-)
 WRITERS: Final[dict[type, Writer]] = {
     pd.DataFrame: _encode_frame,
     pd.Series: _encode_series,
     **dict.fromkeys(_INDEXES, _encode_index),
-    **dict.fromkeys(_ARRAYS, _encode_array),
+    **dict.fromkeys(ARRAYS, _encode_array),
     pd.Timestamp: _encode_timestamp,
     pd.Timedelta: _encode_timedelta,
     pd.Period: _encode_period,
@@ -294,7 +188,7 @@ RESTORERS: Final[dict[str, Restorer]] = {
     "pandas.frame": _decode_frame,
     "pandas.series": _decode_series,
     "pandas.index": _decode_index,
-    "pandas.array": lambda decoder, plain, arguments, path: _put_together(decoder.bundle(arguments[0], path)),
+    "pandas.array": _decode_array,
     "pandas.timestamp": _decode_timestamp,
     "pandas.timedelta": lambda decoder, plain, arguments, path: pd.Timedelta(np.timedelta64(*arguments)),
     "pandas.period": lambda decoder, plain, arguments, path: pd.Period(ordinal=arguments[0], freq=arguments[1]),
