@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, cast
 
 from pytest_mltraq.bunch import Bunch
 from pytest_mltraq.errors import StepError
+from pytest_mltraq.progress import progress_bar
 from pytest_mltraq.run import Run
 from pytest_mltraq.steps import Step
 
@@ -43,11 +43,13 @@ def execute_runs(
     else:
         results = _spread(tasks, n_jobs, backend)
     errors = []
-    for run, (result, error) in zip(runs, _shown(results, len(runs), progress), strict=True):
-        if result is not run:
-            run.adopt(result)
-        if error is not None:
-            errors.append(error)
+    with progress_bar("runs", len(runs), unit="run", shown=progress) as advance:
+        for run, (result, error) in zip(runs, results, strict=True):
+            if result is not run:
+                run.adopt(result)
+            if error is not None:
+                errors.append(error)
+            advance(1)
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -124,12 +126,3 @@ def _spread(
         if error is not None:
             error.__cause__ = vars(error).pop("user_error", None)
         yield run, error
-
-
-def _shown(results: Iterable[Any], total: int, progress: bool | None) -> Iterable[Any]:
-    notebook = "ipykernel" in sys.modules
-    if progress is False or (progress is None and not notebook and not sys.stderr.isatty()):
-        return results
-    from tqdm.auto import tqdm
-
-    return tqdm(results, total=total, desc="runs", unit="run", delay=0 if progress else 0.5, leave=False)  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -104,6 +105,12 @@ class Runs(dict[uuid.UUID, Run]):
 
     def __repr__(self) -> str:
         return f"Runs(keys({len(self)})={shorten([str(key) for key in self])})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from pytest_mltraq.notebook import heading, page
+
+        return page(heading("Runs", f"{len(self):,}"), _html_table(self))
 
 
 class Experiment:
@@ -282,8 +289,37 @@ class Experiment:
     def __ior__(self, other: Experiment) -> Self:
         return self.merge_runs(other.runs)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from pytest_mltraq.notebook import heading, page, values_table
+
+        return page(
+            heading("Experiment", self.name, f"{len(self.runs):,} runs", str(self.id_experiment)),
+            values_table("fields", self.fields),
+            _html_table(self.runs),
+        )
+
     def __repr__(self) -> str:
         return f'Experiment(name="{self.name}", runs.count={len(self.runs)}, id="{self.id_experiment}")'
+
+
+def _html_table(runs: Runs) -> str:
+    """Write the first runs as a table, with a column for each of their params and fields."""
+    from pytest_mltraq.notebook import MAX_ROWS, table
+
+    first = list(itertools.islice(runs.values(), MAX_ROWS))
+    params = list(dict.fromkeys(name for run in first for name in run.given_params))
+    fields = list(dict.fromkeys(name for run in first for name in run.fields))
+    rows = [
+        [
+            str(run.id_run),
+            run.outcome,
+            *(dict.get(run.given_params, name) for name in params),
+            *(dict.get(run.fields, name) for name in fields),
+        ]
+        for run in first
+    ]
+    return table(["id_run", "outcome", *params, *fields], rows, len(runs)) if runs else ""
 
 
 def _check_kept(run: Run, config: Mapping[str, Any], args_field: str) -> None:

@@ -196,6 +196,18 @@ class Run:
     def __repr__(self) -> str:
         return f'Run(id="{self.id_run}")'
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from pytest_mltraq.notebook import heading, page, values_table
+
+        seconds = None if self.duration_s is None else f"{self.duration_s:.4g} s"
+        error = None if self.error is None else f"{self.error.type}: {self.error.message[:200]}"
+        return page(
+            heading("Run", str(self.id_run), self.outcome, seconds, error),
+            values_table("params", self.given_params),
+            values_table("fields", self.fields),
+        )
+
 
 class _Timed:
     """The context of a step; a class because a generator costs three times as much, and every step pays."""

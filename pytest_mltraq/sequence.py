@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -120,6 +121,21 @@ class Sequence:
 
     def __repr__(self) -> str:
         return f"Sequence({len(self)} rows: {', '.join((*RESERVED, *self.columns()[1]))})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from pytest_mltraq.notebook import MAX_ROWS, heading, page, table
+
+        times, columns = self.columns()
+        # A curve is known by its end more than by its beginning.
+        begin = max(0, len(self) - MAX_ROWS)
+        rows = [[at, _utc(times[at]), *(column[at] for column in columns.values())] for at in range(begin, len(self))]
+        said = f"{len(self):,} rows" + (f", the last {MAX_ROWS}" if begin else "")
+        return page(heading("Sequence", said), table([*RESERVED, *columns], rows, len(self)) if rows else "")
+
+
+def _utc(nanoseconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(nanoseconds / 1e9, datetime.UTC)
 
 
 def _exact(column: list[Any]) -> Any:

@@ -13,6 +13,7 @@ from pytest_mltraq import environment
 from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.errors import AlreadyExistsError, ConfigurationError, UnsupportedTypeError
 from pytest_mltraq.experiment import Experiment, IfExists, Runs, shorten
+from pytest_mltraq.progress import progress_bar
 from pytest_mltraq.record import (
     RunRecord,
     encode_params,
@@ -192,6 +193,17 @@ class Session:
             names = [] if connection is None else reader.list_names(connection)
         return f'Session(db="{self.db}", experiments({len(names)})={shorten(names)})'
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the newest versions of the stored experiments."""
+        from pytest_mltraq.notebook import MAX_ROWS, heading, page, table
+        from pytest_mltraq.storage.listing import Filters, list_versions
+
+        with self.db.reading() as connection:
+            found, total = ([], 0) if connection is None else list_versions(connection, Filters(), MAX_ROWS)
+        rows = [(row.name, sum(row.outcomes.values()), row.created_at, row.branch, row.id_experiment) for row in found]
+        stored = table(("experiment", "runs", "stored", "branch", "id_experiment"), rows, total) if rows else ""
+        return page(heading("Session", str(self.db), f"{total:,} stored experiments"), stored)
+
 
 def _folder() -> Path:
     """Return the current folder; a program goes on where it was removed."""
@@ -215,11 +227,13 @@ def _record_runs(experiment: Experiment) -> list[RunRecord]:
     """Encode the runs of an experiment; all that can't be stored is said at once."""
     records: list[RunRecord] = []
     refused: list[UnsupportedTypeError] = []
-    for position, run in enumerate(experiment.runs.values()):
-        params, objects = encode_params(run)
-        record, errors = record_run(run, position=position, params=params, objects=objects)
-        records.append(record)
-        refused += errors
+    with progress_bar("encoding", len(experiment.runs), unit="run") as advance:
+        for position, run in enumerate(experiment.runs.values()):
+            params, objects = encode_params(run)
+            record, errors = record_run(run, position=position, params=params, objects=objects)
+            records.append(record)
+            refused += errors
+            advance(1)
     raise_refused(refused)
     return records
 

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import termios
+from collections.abc import Sequence
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -36,11 +37,16 @@ def program(*arguments: str, folder: Path | None = None, **variables: str) -> su
 
 def on_terminal(*arguments: str, columns: int = 80, **variables: str) -> str:
     """Run the installed program on a terminal; returns what is written to it."""
+    return run_on_terminal([PROGRAM, *arguments], columns, **variables)
+
+
+def run_on_terminal(command: Sequence[str], columns: int = 80, **variables: str) -> str:
+    """Run a command on a terminal; returns what is written to it."""
     terminal, side = pty.openpty()
     termios.tcsetwinsize(side, (40, columns))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
     process = subprocess.Popen(
-        [PROGRAM, *arguments],
+        command,
         env={**environment, "TERM": "xterm-256color", **variables},
         stdin=side,
         stdout=side,

@@ -173,7 +173,7 @@ def _show_session(connection: Connection, id_session: str) -> Report:
 
 
 def _values(title: str, values: Mapping[str, Any]) -> list[Table]:
-    from pytest_mltraq.report.values import describe
+    from pytest_mltraq.describing import describe
 
     return [facts(title, {name: describe(value) for name, value in values.items()})] if values else []
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from pytest_mltraq.codec import load_json
 from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.errors import NotFoundError
+from pytest_mltraq.progress import progress_bar
 from pytest_mltraq.record import to_text
 from pytest_mltraq.storage.database import Database
 from pytest_mltraq.storage.rows import insert_rows
@@ -65,9 +66,11 @@ def merge(source: Database, target: Database) -> Merged:
         with target.writing() as writing:
             lock_writers(writing)
             before = _count(writing)
-            for table in MERGED:
-                for rows in _read(reading, table):
-                    insert_rows(writing, table, rows, **({"together": 1} if table is objects else {}))
+            with progress_bar("merging", _size(reading), unit="row") as advance:
+                for table in MERGED:
+                    for rows in _read(reading, table):
+                        insert_rows(writing, table, rows, **({"together": 1} if table is objects else {}))
+                        advance(len(rows))
             _finish_sessions(reading, writing)
             for name, columns in reading.execute(select(views.c.experiment, views.c.columns)):
                 View(name).extend(writing, [_columns_of(load_json(columns, "views.columns"))])
@@ -124,6 +127,12 @@ def _finish_sessions(reading: Connection, writing: Connection) -> None:
 def _chunks(ids: list[str]) -> Iterable[list[str]]:
     """Cut ids into lists that a statement takes as parameters."""
     return (ids[at : at + 500] for at in range(0, len(ids), 500))
+
+
+def _size(connection: Connection) -> int:
+    """Count the rows of a database whose tables may be older."""
+    tables = [table for table in MERGED if _columns(connection, table)]
+    return sum(connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables)
 
 
 def _count(connection: Connection) -> dict[str, int]:

@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection
 from pytest_mltraq.codec import Stored, digest_object
 from pytest_mltraq.codec.document import columns_of
 from pytest_mltraq.errors import CorruptDataError, StorageError
+from pytest_mltraq.progress import progress_bar
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord
 from pytest_mltraq.storage import checks, writer
 from pytest_mltraq.storage.database import Database
@@ -153,10 +154,12 @@ class _Lines:
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
         left = self._read_header()
-        for line in self._opened:
-            self.at += 1
-            left -= 1
-            yield self._check(line)
+        with progress_bar("importing", left, unit="line") as advance:
+            for line in self._opened:
+                self.at += 1
+                left -= 1
+                yield self._check(line)
+                advance(1)
         if left:
             self.refuse(f"{abs(left)} lines {'are missing' if left > 0 else 'too many'}")
 

@@ -15,6 +15,7 @@ _SHAPED: Final = ("numpy", "pandas", "polars", "pyarrow", "scipy")
 """Libraries whose values are described by their shape."""
 
 _MANY_COLUMNS: Final = 8
+_MANY_BITS: Final = 10_000
 
 
 class _Short(reprlib.Repr):
@@ -43,9 +44,14 @@ def describe(value: Any) -> str:
         return f"(damaged) {value.message}"
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
         return str(value)
-    shape = getattr(value, "shape", None)
-    if type(shape) is tuple and shape and type(value).__module__.partition(".")[0] in _SHAPED:
-        return _shaped(value, shape)
+    if isinstance(value, int) and value.bit_length() > _MANY_BITS:  # Python refuses to write them
+        return f"an integer of {value.bit_length():,} bits"
+    if type(value).__module__.partition(".")[0] in _SHAPED:
+        shape = getattr(value, "shape", None)
+        if shape:
+            return _shaped(value, shape)
+        if shape == () and hasattr(value, "item"):
+            return str(value)
     text = _SHORT.repr(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
