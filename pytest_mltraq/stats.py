@@ -1,0 +1,251 @@
+"""The statistics of judgements: Student's t, what two samples say of a change, and corrections for many tests.
+
+Pure functions over floats, with the standard library alone: whoever judges a metric needs neither NumPy nor SciPy. A test is one-sided:
+its p-value is the probability of a change at least as low as the one that was found, where there is none.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+_TINY: Final = 1e-300
+_NORMAL_DF: Final = 1e8
+"""Above it t is as good as the normal distribution."""
+_PRECISION: Final = 1e-15
+_LARGEST_N: Final = 10_000
+"""More replicates than these are never advised."""
+
+
+class Estimate(NamedTuple):
+    """What a test says of a change.
+
+    Attributes:
+        change: the estimated change of the mean.
+        error: its standard error, >= 0; 0 where the values don't vary.
+        df: degrees of freedom, > 0, not always a whole number.
+    """
+
+    change: float
+    error: float
+    df: float
+
+    def p_lower(self) -> float:
+        """Return the probability of a change this low or lower where there is none, in [0, 1]."""
+        if self.error == 0:
+            return 0.5 if self.change == 0 else float(self.change > 0)
+        return t_cdf(self.change / self.error, self.df)
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """Return the confidence interval of the change at 1 - 2 alpha.
+
+        It lies below 0 exactly where `p_lower() < alpha`, and above 0 where `1 - p_lower() < alpha`.
+        """
+        reach = t_quantile(1 - alpha, self.df) * self.error
+        return self.change - reach, self.change + reach
+
+    def minimum_detectable_change(self, alpha: float, power: float) -> float:
+        """Return the smallest true change that a test at `alpha` finds with probability `power`.
+
+        Source: the usual approximation of the noncentral t by a shifted t, (t(1 - alpha) + t(power)) * error; see Chow, Shao,
+        Wang, Sample Size Calculations in Clinical Research, 2nd ed. 2008, 3.1.
+        """
+        return (t_quantile(1 - alpha, self.df) + t_quantile(power, self.df)) * self.error
+
+
+def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the standard deviation with n - 1; the deviation of one value is NaN.
+
+    Where the values differ by no more than rounding does, the deviation is 0.
+    """
+    mean = statistics.fmean(values)
+    if len(values) < 2:  # noqa: PLR2004 - one value has no deviation
+        return mean, math.nan
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return mean, 0.0 if sd <= 1e-14 * max(map(abs, values)) else sd
+
+
+def paired(differences: Sequence[float], scale: float = 0.0) -> Estimate:
+    """Estimate a change from differences of pairs, shape (n,), n >= 2.
+
+    Args:
+        differences: candidate minus baseline, of each pair.
+        scale: the size of the values that were subtracted: differences that vary by less than their rounding don't vary.
+
+    Source: Student, The probable error of a mean, Biometrika 6, 1908.
+    """
+    mean, sd = mean_and_sd(differences)
+    sd = 0.0 if sd <= 1e-14 * scale else sd
+    return Estimate(mean, sd / math.sqrt(len(differences)), len(differences) - 1)
+
+
+def welch(candidate: Sequence[float], baseline: Sequence[float]) -> Estimate:
+    """Estimate a change of the mean from two samples, shapes (n,) and (m,), n, m >= 2, that may vary differently.
+
+    Source: B. L. Welch, The generalization of Student's problem when several different population variances are involved,
+    Biometrika 34, 1947; the degrees of freedom are Satterthwaite's, Biometrics Bulletin 2, 1946.
+    """
+    (mean, sd), (base, base_sd) = mean_and_sd(candidate), mean_and_sd(baseline)
+    parts = [(sd**2 / len(candidate), len(candidate) - 1), (base_sd**2 / len(baseline), len(baseline) - 1)]
+    variance = math.fsum(part for part, _ in parts)
+    below = math.fsum(part**2 / df for part, df in parts)
+    return Estimate(mean - base, math.sqrt(variance), variance**2 / below if below else 1.0)
+
+
+def predicted(candidate: Sequence[float], window: Sequence[Sequence[float]]) -> Estimate:
+    """Estimate how far a session's mean lies from where the sessions of a window predict it.
+
+    A session's mean varies by what its replicates vary by, and by what changes from session to session; the window shows both
+    together. A candidate with fewer replicates than the sessions had varies more by what they vary less.
+
+    Args:
+        candidate: the session's values, shape (k,), k >= 1.
+        window: the values of earlier sessions, W of them, W >= 2, each of at least one value.
+
+    Source: the prediction interval for a further observation, m ± t(W - 1) s sqrt(1 + 1/W); e.g. Hahn, Meeker, Statistical Intervals,
+    1991, 4.7. The term for fewer replicates is the within-session variance times (1/k - 1/k'), k' the harmonic mean of theirs.
+    """
+    means = [statistics.fmean(values) for values in window]
+    center, sd = mean_and_sd(means)
+    error = math.sqrt(sd**2 + _extra_variance(len(candidate), window) + sd**2 / len(means))
+    return Estimate(statistics.fmean(candidate) - center, error, len(means) - 1)
+
+
+def _extra_variance(replicates: int, window: Sequence[Sequence[float]]) -> float:
+    usual = statistics.harmonic_mean([len(values) for values in window])
+    return max(0.0, within_variance(window) * (1 / replicates - 1 / usual))
+
+
+def within_variance(window: Sequence[Sequence[float]]) -> float:
+    """Return the variance of replicates within sessions, pooled; 0 where no session has two."""
+    squares = math.fsum((len(values) - 1) * mean_and_sd(values)[1] ** 2 for values in window if len(values) > 1)
+    df = sum(len(values) - 1 for values in window)
+    return squares / df if df else 0.0
+
+
+def needed(detectable: Callable[[int], float], change: float, at_least: int) -> int | None:
+    """Return the smallest number of replicates with which a change is detectable; None where no number will do.
+
+    Args:
+        detectable: the minimum detectable change with n replicates, which falls with n.
+        change: the change to be detected, > 0.
+        at_least: the smallest number that can be had.
+    """
+    low, high = at_least, at_least
+    while detectable(high) > change:
+        low, high = high, 2 * high
+        if high > _LARGEST_N:
+            return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if detectable(middle) <= change else (middle + 1, high)
+    return high
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Return the q-value of each p-value: the smallest false discovery rate at which it is rejected.
+
+    Source: Y. Benjamini, Y. Hochberg, Controlling the false discovery rate, J. R. Statist. Soc. B 57, 1995; as adjusted p-values in
+    Yekutieli, Benjamini, J. Statist. Plann. Inference 82, 1999.
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__, reverse=True)
+    q_values, smallest = [0.0] * len(p_values), 1.0
+    for rank, at in zip(range(len(p_values), 0, -1), order, strict=True):
+        smallest = min(smallest, p_values[at] * len(p_values) / rank)
+        q_values[at] = smallest
+    return q_values
+
+
+def t_cdf(t: float, df: float) -> float:
+    """Return the probability that Student's t with `df` degrees of freedom is at most `t`.
+
+    Source: Abramowitz, Stegun, Handbook of Mathematical Functions, 26.7.
+    """
+    if math.isinf(t):
+        return float(t > 0)
+    if df > _NORMAL_DF:
+        return 0.5 * math.erfc(-t / math.sqrt(2))
+    tail = _t_tail(t * t, df)
+    return tail if t < 0 else 1 - tail
+
+
+def _t_tail(squared: float, df: float) -> float:
+    """Return the probability that t is below the negative root of a number.
+
+    It is half the incomplete beta function at df / (df + t²): from its own fraction in the tail, so that no digits are lost, and
+    from that of its complement near the middle, where it converges.
+    """
+    y = squared / (df + squared)
+    if y == 0:
+        return 0.5
+    log_front = -df / 2 * math.log1p(squared / df) + 0.5 * math.log(y / math.pi) + _log_gamma_ratio(df / 2)
+    if squared > 1:
+        return math.exp(log_front) * _beta_fraction(df / 2, 0.5, df / (df + squared)) / df
+    return 0.5 - math.exp(log_front) * _beta_fraction(0.5, df / 2, y)
+
+
+def t_pdf(t: float, df: float) -> float:
+    """Return the density of Student's t at `t`."""
+    return math.exp(_log_gamma_ratio(df / 2) - (df + 1) / 2 * math.log1p(t * t / df)) / math.sqrt(math.pi * df)
+
+
+@functools.lru_cache(maxsize=4096)
+def t_quantile(p: float, df: float) -> float:
+    """Return the `t` that Student's t is at most with probability `p`, in (0, 1).
+
+    Found by Newton's method on the tail, kept in brackets that are halved where a step leaves them.
+    """
+    if p == 0.5:  # noqa: PLR2004 - the middle
+        return 0.0
+    if p > 0.5:  # noqa: PLR2004
+        return -t_quantile(1 - p, df)
+    low, high = -1.0, 0.0
+    while t_cdf(low, df) > p:
+        low, high = 2 * low, low
+    t = (low + high) / 2
+    for _ in range(200):
+        found = t_cdf(t, df)
+        low, high = (t, high) if found < p else (low, t)
+        step = (found - p) / t_pdf(t, df)
+        following = t - step if low < t - step < high else (low + high) / 2
+        if abs(following - t) <= 4 * math.ulp(t):
+            return following
+        t = following
+    return t
+
+
+def _log_gamma_ratio(a: float) -> float:
+    """Return log(Gamma(a + 1/2) / Gamma(a)); for large a by its asymptotic series, which loses no digits.
+
+    Source: Tricomi, Erdélyi, Pacific J. Math. 1, 1951.
+    """
+    if a < 30:  # noqa: PLR2004 - below, the two logarithms are small enough to be subtracted
+        return math.lgamma(a + 0.5) - math.lgamma(a)
+    return 0.5 * math.log(a) - 1 / (8 * a) + 1 / (192 * a**3) - 1 / (640 * a**5) + 17 / (14336 * a**7)
+
+
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    """Return the continued fraction of the incomplete beta function, by Lentz's method.
+
+    Source: Press et al., Numerical Recipes, 3rd ed. 2007, 6.4.
+    """
+    c, d = 1.0, 1 / _not_zero(1 - (a + b) * x / (a + 1))
+    value = d
+    for m in range(1, 10_000):
+        for factor in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / _not_zero(1 + factor * d)
+            c = _not_zero(1 + factor / c)
+            value *= c * d
+        if abs(c * d - 1) < _PRECISION:
+            break
+    return value
+
+
+def _not_zero(value: float) -> float:
+    return value if abs(value) > _TINY else _TINY
