@@ -8,7 +8,7 @@ method         used where, and what it says
 ``exact``      the history doesn't vary: any change beyond the tolerance counts
 ``interval``   five or more sessions: where their means predict the next one (a t prediction interval)
 ``paired``     three or more replicates with a counterpart in the newest session: t of the differences
-``welch``      two or more replicates on both sides
+``welch``      two or more replicates on both sides, with other seeds
 ``tolerance``  less than that: the tolerance alone, which is no statistics, and said to be none
 =============  ==========================================================================================================
 
@@ -23,36 +23,11 @@ import datetime
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from pytest_mltraq.methods import EXACT_RTOL, MIN_PAIRS, MIN_SESSIONS, Comparison, Values, choose
 from pytest_mltraq.metric import Metric
-from pytest_mltraq.stats import (
-    Estimate,
-    benjamini_hochberg,
-    mean_and_sd,
-    needed,
-    paired,
-    predicted,
-    t_quantile,
-    welch,
-    within_variance,
-)
-
-MIN_SESSIONS: Final = 5
-"""Sessions from which a prediction interval is made: of fewer, its t quantiles are so wide that it decides nothing."""
-
-MIN_PAIRS: Final = 3
-"""Pairs from which a paired test is made: with two, only changes of more than six standard deviations are found."""
-
-MIN_REPLICATES: Final = 2
-"""Replicates on each side from which Welch's test is made: one has no variance."""
-
-_OF_MANY: Final = ("interval", "tolerance", None)
-"""Methods that compare with all sessions of a window; the others do with the newest."""
-
-EXACT_RTOL: Final = 1e-9
-"""Smaller changes of a metric that doesn't vary are rounding, such as of sums in another order."""
+from pytest_mltraq.stats import Estimate, benjamini_hochberg, mean_and_sd, needed
 
 
 class Replicate(NamedTuple):
@@ -117,6 +92,7 @@ class Verdict(NamedTuple):
         tolerance: how large a change doesn't matter.
         alpha: the metric's.
         sign: 1 where more is better, -1 where less is.
+        limit: the limit that the mean broke, or None.
     """
 
     experiment: str
@@ -143,10 +119,7 @@ class Verdict(NamedTuple):
     tolerance: float = 0.0
     alpha: float = 0.05
     sign: int = 1
-
-
-Values = dict[str, float]
-"""The values of a sample by the keys of its replicates."""
+    limit: float | None = None
 
 
 def judge(
@@ -225,17 +198,20 @@ def confirm(first: Verdict, second: Verdict) -> Verdict:
     """Take a second look, with fresh seeds, at a verdict that fails the gate.
 
     The first one stands where the second one's change is to the worse, too, by more than the tolerance; else it is undecided. A
-    second look can only take a failure back. So it can't raise the share of false alarms, whatever it sees; and since its seeds
-    are independent of the first's, an unchanged metric is worse again in no more than half of them: the share is at most alpha / 2.
+    limit stands where the second look fails as well. A second look can only take a failure back: so it can't raise the share of false
+    alarms, whatever it sees, and at most alpha of the unchanged metrics still fail. How many it takes back depends on the baseline,
+    which both looks share: where that was too good by chance, both are worse. `docs/judging.md` has measured figures, and why the second look
+    need not be significant itself: it has other seeds than the baseline, and would miss most of what pairs find.
 
-    What doesn't vary (`exact`), broke a limit there too, or is missing, is as it was.
+    What doesn't vary (`exact`), or is missing, is as it was.
     """
     if not first.fails or first.method == "exact" or first.verdict != "regressed":
         return first
     if second.verdict == "missing" or second.mean is None:
         return first._replace(reason=f"{first.reason}; the second look has no value")
     seen = f"{second.n} fresh {'run' if second.n == 1 else 'runs'} with a mean of {second.mean:.4g}"
-    if second.fails or (second.change is not None and -second.sign * second.change > second.tolerance):
+    is_worse = second.change is not None and -second.sign * second.change > second.tolerance
+    if second.fails or (is_worse and first.limit is None):
         return first._replace(reason=f"{first.reason}; confirmed by {seen}")
     return first._replace(verdict="undecided", fails=False, reason=f"{first.reason}; not confirmed by {seen}")
 
@@ -264,15 +240,14 @@ def _judge_completeness(verdict: Verdict, metric: Metric, candidate: Sample) -> 
 
 def _judge_limits(verdict: Verdict, metric: Metric, mean: float) -> Verdict:
     """Judge the mean by the metric's own limits, which need no baseline."""
-    broken = None
     if metric.min is not None and mean < metric.min:
-        broken = f"the mean {mean:.6g} is below min={metric.min:g}"
+        limit, broken = metric.min, f"the mean {mean:.6g} is below min={metric.min:g}"
     elif metric.max is not None and mean > metric.max:
-        broken = f"the mean {mean:.6g} is above max={metric.max:g}"
-    if broken is None:
+        limit, broken = metric.max, f"the mean {mean:.6g} is above max={metric.max:g}"
+    else:
         return verdict
     compared = "" if verdict.change is None else f"; compared with the baseline: {verdict.reason}"
-    return verdict._replace(verdict="regressed", fails=True, reason=broken + compared, p_value=None)
+    return verdict._replace(verdict="regressed", fails=True, reason=broken + compared, p_value=None, limit=limit)
 
 
 def _judge_change(
@@ -287,27 +262,22 @@ def _judge_change(
     past = [(sample, good) for sample, good in usable if good]
     if not past:
         return start._replace(verdict="new", fails=False, reason=_why_new(metric, candidate, history))
-    window = [good for _, good in past]
-    method = _choose(metric, values, window)
-    if method not in _OF_MANY:
-        window = window[-1:]
-    everything = [value for good in window for value in good.values()]
-    means = [statistics.fmean(good.values()) for good in window]
-    center, spread = mean_and_sd(means if len(window) > 1 else everything)
+    comparison = choose(metric.method, values, [good for _, good in past])
+    spread, center = comparison.baseline_sd, comparison.baseline
     compared = start._replace(
-        baseline_session=past[-1][0].id_session,
-        baseline_n=len(everything),
+        baseline_session=past[comparison.newest][0].id_session,
+        baseline_n=sum(map(len, comparison.window)),
         baseline_mean=center,
         baseline_sd=None if math.isnan(spread) else spread,
-        change=mean - center,
+        change=comparison.change,
         tolerance=metric.tolerance(center),
+        method=comparison.method or "tolerance",
     )
-    if method == "exact":
-        return _judge_exact(compared, values, window)
-    if method is None or method == "tolerance":
-        return _judge_tolerance(compared, metric, forced=metric.method if method is None else None)
-    estimate, detectable, least = _ESTIMATES[method](values, window)
-    return _judge_estimate(compared, metric, method, estimate, detectable, least)
+    if comparison.method == "exact":
+        return _judge_exact(compared)
+    if comparison.estimate is None:
+        return _judge_tolerance(compared, metric, forced=metric.method if comparison.method is None else None)
+    return _judge_estimate(compared, metric, comparison, comparison.estimate)
 
 
 def _good_values(sample: Sample) -> Values:
@@ -328,50 +298,10 @@ def _why_new(metric: Metric, candidate: Sample, history: Sequence[Sample]) -> st
     return "there is nothing to compare with"
 
 
-def _choose(metric: Metric, values: Values, window: Sequence[Values]) -> str | None:
-    """Return the method that the data allow; None where the metric names one that they don't."""
-    allowed = {
-        "exact": _is_constant(window),
-        "interval": len(window) >= MIN_SESSIONS,
-        "paired": len(values.keys() & window[-1].keys()) >= MIN_PAIRS,
-        "welch": min(len(values), len(window[-1])) >= MIN_REPLICATES,
-        "tolerance": True,
-    }
-    if metric.method == "auto":
-        return next(method for method, is_allowed in allowed.items() if is_allowed)
-    if metric.method == "exact":
-        return "exact"
-    if metric.method == "interval":
-        return "interval" if len(window) >= MIN_REPLICATES else None
-    if metric.method == "paired":
-        return "paired" if len(values.keys() & window[-1].keys()) >= MIN_REPLICATES else None
-    return metric.method if allowed[metric.method] else None
-
-
-def _is_constant(window: Sequence[Values]) -> bool:
-    """Whether a history doesn't vary: each replicate had one value in all sessions, or all had the same."""
-    seen: dict[str, list[float]] = {}
-    for values in window:
-        for key, value in values.items():
-            seen.setdefault(key, []).append(value)
-    repeated = [found for found in seen.values() if len(found) > 1]
-    everything = [value for found in seen.values() for value in found]
-    of_one_key = bool(repeated) and len(repeated) == len(seen) and all(map(_is_same, repeated))
-    return of_one_key or (len(everything) > 1 and _is_same(everything))
-
-
-def _is_same(values: Sequence[float]) -> bool:
-    return max(values) - min(values) <= EXACT_RTOL * max(map(abs, values))
-
-
-def _judge_exact(verdict: Verdict, values: Values, window: Sequence[Values]) -> Verdict:
-    shared = values.keys() & window[-1].keys()
-    if shared:
-        change = statistics.fmean(values[key] - window[-1][key] for key in sorted(shared))
-        verdict = verdict._replace(change=change)
+def _judge_exact(verdict: Verdict) -> Verdict:
     change, size = verdict.change or 0.0, max(abs(verdict.baseline_mean or 0.0), abs(verdict.mean or 0.0))
     tolerance = max(verdict.tolerance, EXACT_RTOL * size)
-    verdict = verdict._replace(method="exact", tolerance=tolerance, minimum_detectable_change=tolerance)
+    verdict = verdict._replace(tolerance=tolerance, minimum_detectable_change=tolerance)
     if abs(change) <= tolerance:
         return _unchanged(verdict, "it is the same" if abs(change) <= EXACT_RTOL * size else "within the tolerance")
     what = f"its history doesn't vary, and it changed by {change:+.4g}"
@@ -381,7 +311,6 @@ def _judge_exact(verdict: Verdict, values: Values, window: Sequence[Values]) -> 
 def _judge_tolerance(verdict: Verdict, metric: Metric, forced: str | None) -> Verdict:
     """Judge by the tolerance alone, where there is too little of everything for more."""
     change = verdict.change or 0.0
-    verdict = verdict._replace(method="tolerance")
     short = f"too little data for {forced or 'statistics'}"
     has_tolerance = metric.rtol is not None or metric.atol is not None
     if change == 0:
@@ -396,25 +325,18 @@ def _judge_tolerance(verdict: Verdict, metric: Metric, forced: str | None) -> Ve
     )
 
 
-def _judge_estimate(
-    verdict: Verdict, metric: Metric, method: str, estimate: Estimate, detectable: Any, least: int
-) -> Verdict:
+def _judge_estimate(verdict: Verdict, metric: Metric, comparison: Comparison, estimate: Estimate) -> Verdict:
     """Judge by a test."""
     low, high = estimate.interval(metric.alpha)
     p_lower = estimate.p_lower()
     p_worse = p_lower if metric.sign > 0 else 1 - p_lower
-    found = verdict._replace(
-        method=method,
-        change=estimate.change,
-        low=low,
-        high=high,
-        minimum_detectable_change=estimate.minimum_detectable_change(metric.alpha, metric.power),
-    )
+    reach = estimate.minimum_detectable_change(metric.alpha, metric.power, verdict.tolerance)
+    found = verdict._replace(low=low, high=high, minimum_detectable_change=reach)
     found = found._replace(p_value=p_worse if _is_worse(found) else 1 - p_worse)
-    target = max(abs(estimate.change), found.tolerance)
-    if target > 0 and estimate.error > 0:
-        quantiles = partial(detectable, alpha=metric.alpha, power=metric.power)
-        found = found._replace(needed_replicates=needed(quantiles, target, least))
+    target, detectable = max(abs(estimate.change), found.tolerance), comparison.detectable
+    if target > 0 and estimate.error > 0 and detectable is not None:
+        many = needed(lambda n: detectable(n, metric.alpha, metric.power), target, comparison.least)
+        found = found._replace(needed_replicates=many)
     return _decide(found, found.p_value)
 
 
@@ -436,13 +358,17 @@ def _decide(verdict: Verdict, q_value: float | None) -> Verdict:
     if is_large and q <= verdict.alpha:
         return _changed(verdict, said)
     if not is_large or not _is_worse(verdict):
-        within = "no more than chance" if q > verdict.alpha else f"within the tolerance of {verdict.tolerance:.4g}"
+        within = _chance(verdict) if q > verdict.alpha else f"within the tolerance of {verdict.tolerance:.4g}"
         return _unchanged(verdict, f"{said}: {within}")
     if p <= verdict.alpha:
         return _undecided(verdict, f"{said}, which is too little for one of many metrics (q = {q:.2g})")
     if verdict.tolerance > 0:
         return _undecided(verdict, f"{said}: worse than the tolerance of {verdict.tolerance:.4g}, but maybe chance")
-    return _unchanged(verdict, f"{said}: no more than chance")
+    return _unchanged(verdict, f"{said}: {_chance(verdict)}")
+
+
+def _chance(verdict: Verdict) -> str:
+    return f"no more than chance; one of {verdict.minimum_detectable_change:.4g} would have been found"
 
 
 def _undecided(verdict: Verdict, reason: str) -> Verdict:
@@ -458,44 +384,3 @@ def _unchanged(verdict: Verdict, reason: str) -> Verdict:
 def _changed(verdict: Verdict, reason: str) -> Verdict:
     is_worse = _is_worse(verdict)
     return verdict._replace(verdict="regressed" if is_worse else "improved", fails=is_worse, reason=reason)
-
-
-def _estimate_paired(values: Values, window: Sequence[Values]) -> tuple[Estimate, Any, int]:
-    before = window[-1]
-    keys = sorted(values.keys() & before.keys())
-    differences = [values[key] - before[key] for key in keys]
-    estimate = paired(differences, max(abs(number) for key in keys for number in (values[key], before[key])))
-    sd = estimate.error * math.sqrt(len(keys))
-
-    def detectable(n: int, alpha: float, power: float) -> float:
-        return (t_quantile(1 - alpha, n - 1) + t_quantile(power, n - 1)) * sd / math.sqrt(n)
-
-    return estimate, detectable, len(keys)
-
-
-def _estimate_interval(values: Values, window: Sequence[Values]) -> tuple[Estimate, Any, int]:
-    sessions = [list(good.values()) for good in window]
-    estimate = predicted(list(values.values()), sessions)
-    # With more replicates a session varies less within, but not less than sessions do from each other.
-    within = within_variance(sessions)
-    rest = max(0.0, estimate.error**2 - within / len(values))
-
-    def detectable(n: int, alpha: float, power: float) -> float:
-        return (t_quantile(1 - alpha, estimate.df) + t_quantile(power, estimate.df)) * math.sqrt(rest + within / n)
-
-    return estimate, detectable, len(values)
-
-
-def _estimate_welch(values: Values, window: Sequence[Values]) -> tuple[Estimate, Any, int]:
-    candidate, baseline = list(values.values()), list(window[-1].values())
-    estimate = welch(candidate, baseline)
-    variance = mean_and_sd(candidate)[1] ** 2 + mean_and_sd(baseline)[1] ** 2
-
-    def detectable(n: int, alpha: float, power: float) -> float:
-        return (t_quantile(1 - alpha, 2 * n - 2) + t_quantile(power, 2 * n - 2)) * math.sqrt(variance / n)
-
-    return estimate, detectable, MIN_REPLICATES
-
-
-_ESTIMATES: Final = {"paired": _estimate_paired, "interval": _estimate_interval, "welch": _estimate_welch}
-"""What each test estimates: the change, its minimum detectable change by the number of replicates, and how many there are."""

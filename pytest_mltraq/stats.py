@@ -47,13 +47,16 @@ class Estimate(NamedTuple):
         reach = t_quantile(1 - alpha, self.df) * self.error
         return self.change - reach, self.change + reach
 
-    def minimum_detectable_change(self, alpha: float, power: float) -> float:
+    def minimum_detectable_change(self, alpha: float, power: float, tolerance: float = 0.0) -> float:
         """Return the smallest true change that a test at `alpha` finds with probability `power`.
+
+        What is found must also be larger than the tolerance.
 
         Source: the usual approximation of the noncentral t by a shifted t, (t(1 - alpha) + t(power)) * error; see Chow, Shao,
         Wang, Sample Size Calculations in Clinical Research, 2nd ed. 2008, 3.1.
         """
-        return (t_quantile(1 - alpha, self.df) + t_quantile(power, self.df)) * self.error
+        reach = max(tolerance, t_quantile(1 - alpha, self.df) * self.error)
+        return reach + t_quantile(power, self.df) * self.error
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
@@ -90,33 +93,74 @@ def welch(candidate: Sequence[float], baseline: Sequence[float]) -> Estimate:
     """
     (mean, sd), (base, base_sd) = mean_and_sd(candidate), mean_and_sd(baseline)
     parts = [(sd**2 / len(candidate), len(candidate) - 1), (base_sd**2 / len(baseline), len(baseline) - 1)]
+    return Estimate(mean - base, *_sum_of_variances(parts))
+
+
+def _sum_of_variances(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """Return the root of a sum of variances, and its degrees of freedom; each part has its own.
+
+    Source: F. E. Satterthwaite, An approximate distribution of estimates of variance components, Biometrics Bulletin 2, 1946.
+    """
     variance = math.fsum(part for part, _ in parts)
-    below = math.fsum(part**2 / df for part, df in parts)
-    return Estimate(mean - base, math.sqrt(variance), variance**2 / below if below else 1.0)
+    below = math.fsum(part**2 / df for part, df in parts if part)
+    return math.sqrt(variance), variance**2 / below if below else 1.0
 
 
-def predicted(candidate: Sequence[float], window: Sequence[Sequence[float]]) -> Estimate:
+def predicted(candidate: Sequence[float], window: Sequence[Sequence[float]], repeated: int = 0) -> Estimate:
     """Estimate how far a session's mean lies from where the sessions of a window predict it.
 
     A session's mean varies by what its replicates vary by, and by what changes from session to session; the window shows both
-    together. A candidate with fewer replicates than the sessions had varies more by what they vary less.
+    together. A candidate with fewer replicates than the sessions had varies more by what they vary less. Where the sessions all have the
+    same replicates, and the candidate has others, the window shows nothing of what replicates differ by: it is added, for both sides.
 
     Args:
         candidate: the session's values, shape (k,), k >= 1.
         window: the values of earlier sessions, W of them, W >= 2, each of at least one value.
+        repeated: how many replicates the window has, again and again, that the candidate hasn't; 0 where both have the same, or where
+            each session has others.
 
     Source: the prediction interval for a further observation, m ± t(W - 1) s sqrt(1 + 1/W); e.g. Hahn, Meeker, Statistical Intervals,
-    1991, 4.7. The term for fewer replicates is the within-session variance times (1/k - 1/k'), k' the harmonic mean of theirs.
+    1991, 4.7. The term for fewer replicates is the within-session variance times (1/k - 1/k'), k' the harmonic mean of theirs; that
+    for other replicates is this variance times (1/k + 1/repeated).
     """
     means = [statistics.fmean(values) for values in window]
     center, sd = mean_and_sd(means)
-    error = math.sqrt(sd**2 + _extra_variance(len(candidate), window) + sd**2 / len(means))
-    return Estimate(statistics.fmean(candidate) - center, error, len(means) - 1)
+    parts = [(sd**2 * (1 + 1 / len(means)), len(means) - 1)]
+    if repeated:
+        everything = [*window, candidate]
+        df = sum(len(values) - 1 for values in everything)
+        parts.append((within_variance(everything) * (1 / len(candidate) + 1 / repeated), max(1, df)))
+        error, degrees = _sum_of_variances(parts)
+    else:
+        error, degrees = math.sqrt(parts[0][0] + _extra_variance(len(candidate), window)), len(means) - 1
+    return Estimate(statistics.fmean(candidate) - center, error, degrees)
 
 
 def _extra_variance(replicates: int, window: Sequence[Sequence[float]]) -> float:
     usual = statistics.harmonic_mean([len(values) for values in window])
     return max(0.0, within_variance(window) * (1 / replicates - 1 / usual))
+
+
+def residual_variance(window: Sequence[Sequence[float]]) -> float:
+    """Return the variance of what is neither a replicate's nor a session's own; 0 of one replicate or one session.
+
+    Args:
+        window: the values of the same k replicates in W sessions, in the same order; shape (W, k).
+
+    Source: the error term of a two-way layout with one value per cell; e.g. Scheffé, The Analysis of Variance, 1959, 4.2.
+    """
+    sessions, replicates = len(window), len(window[0])
+    if min(sessions, replicates) == 1:
+        return 0.0
+    rows = [statistics.fmean(values) for values in window]
+    columns = [statistics.fmean(values) for values in zip(*window, strict=True)]
+    middle = statistics.fmean(rows)
+    squares = math.fsum(
+        (value - row - column + middle) ** 2
+        for values, row in zip(window, rows, strict=True)
+        for value, column in zip(values, columns, strict=True)
+    )
+    return squares / ((sessions - 1) * (replicates - 1))
 
 
 def within_variance(window: Sequence[Sequence[float]]) -> float:

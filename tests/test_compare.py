@@ -106,20 +106,26 @@ CASES = {
         sample([0.899]), [sample([0.9], i) for i in range(3)], {}, "regressed", "exact", "doesn't vary, and it changed by -0.001", True
     ),
     "a little better than always": Case(
-        sample([0.901]), [sample([0.9], i) for i in range(2)], {}, "improved", "exact", "changed by +0.001"
+        sample([0.901]), [sample([0.9], i) for i in range(3)], {}, "improved", "exact", "changed by +0.001"
     ),
     "within the tolerance": Case(
-        sample([0.899]), [sample([0.9], i) for i in range(2)], {"atol": 0.002}, "unchanged", "exact", "within the tolerance"
+        sample([0.899]), [sample([0.9], i) for i in range(3)], {"atol": 0.002}, "unchanged", "exact", "within the tolerance"
     ),
     "seeds differ, each is the same": Case(
-        sample([0.8, 0.9, 0.7]), [sample([0.8, 0.9, 0.7], i) for i in range(2)], {}, "unchanged", "exact", "it is the same"
+        sample([0.8, 0.9, 0.7]), [sample([0.8, 0.9, 0.7], i) for i in range(3)], {}, "unchanged", "exact", "it is the same"
     ),
     "seeds differ, one is worse": Case(
-        sample([0.8, 0.9, 0.6]), [sample([0.8, 0.9, 0.7], i) for i in range(2)], {}, "regressed", "exact", "-0.03333", True
+        sample([0.8, 0.9, 0.6]), [sample([0.8, 0.9, 0.7], i) for i in range(3)], {}, "regressed", "exact", "-0.03333", True
     ),
-    "all zero": Case(sample([0.0]), [sample([0.0], i) for i in range(2)], {}, "unchanged", "exact", "it is the same"),
+    "one value twice is chance": Case(
+        sample([0.8]), [sample([0.9], i) for i in range(2)], {}, "undecided", "tolerance", "too little data for statistics"
+    ),
+    "each of two seeds twice is none": Case(
+        sample([0.8, 0.7]), [sample([0.8, 0.9], i) for i in range(2)], {}, "regressed", "exact", "changed by -0.1", True
+    ),
+    "all zero": Case(sample([0.0]), [sample([0.0], i) for i in range(3)], {}, "unchanged", "exact", "it is the same"),
     "from zero": Case(
-        sample([0.1]), [sample([0.0], i) for i in range(2)], {"direction": "minimize"}, "regressed", "exact", "+0.1", True
+        sample([0.1]), [sample([0.0], i) for i in range(3)], {"direction": "minimize"}, "regressed", "exact", "+0.1", True
     ),
     # -- too little of everything ------------------------------------------------------------------------------------
     "one against one": Case(
@@ -272,6 +278,78 @@ def test_an_undecided_verdict_says_how_many_replicates_would_decide() -> None:
     assert again.verdict == "regressed"
 
 
+OF_SEEDS = [0.9 + 0.05 * one for one in (*NOISE, *(one - 0.1 for one in OTHER_NOISE))]
+"""What ten seeds do to a value; the second five are a little worse."""
+
+
+def seeded(seeds: range, session: int) -> Sample:
+    """Make a session in which what the seed does to a value is far more than what changes between sessions."""
+    draw = random.Random(session)
+    return sample([OF_SEEDS[seed] + draw.gauss(0, 0.001) for seed in seeds], session, first=seeds.start)
+
+
+def test_seeds_that_the_window_has_not_seen_are_not_taken_for_a_change() -> None:
+    """A window with the same seeds in all sessions shows nothing of what seeds differ by: other seeds are given that."""
+    history = [seeded(range(5), at) for at in range(8)]
+    same, others = look(seeded(range(5), 11), history), look(seeded(range(5, 10), 11), history)
+
+    assert same.minimum_detectable_change is not None
+    assert others.minimum_detectable_change is not None
+    assert (same.verdict, others.verdict) == ("unchanged", "unchanged")
+    assert others.change is not None
+    assert abs(others.change) > 2 * same.minimum_detectable_change
+    assert others.minimum_detectable_change > 10 * same.minimum_detectable_change
+
+
+def test_more_seeds_than_before_are_compared_by_those_that_both_have() -> None:
+    """So a drop that all of them have is found, and what the new seeds are is no change."""
+    history = [seeded(range(5), at) for at in range(8)]
+    more = seeded(range(10), 11)
+    worse = more._replace(replicates=tuple(one._replace(value=(one.value or 0) - 0.01) for one in more.replicates))
+
+    assert look(more, history).verdict == "unchanged"
+    assert look(worse, history).verdict == "regressed"
+
+
+def test_a_session_with_fewer_replicates_takes_nothing_from_the_others() -> None:
+    """It is left out of the window, whether it is the newest or not."""
+    history = [seeded(range(5), at) for at in range(8)]
+    few = seeded(range(1), 9)
+
+    found = look(seeded(range(5), 10), [*history, few])
+
+    assert (found.n, found.baseline_n, found.baseline_session) == (5, 40, "session-7")
+
+
+def test_single_runs_of_another_seed_are_not_judged_by_statistics() -> None:
+    """Nothing says what seeds differ by."""
+    history = [seeded(range(1), at) for at in range(8)]
+
+    found = look(seeded(range(1, 2), 11), history)
+
+    assert (found.verdict, found.method) == ("undecided", "tolerance")
+
+
+def test_pairs_are_compared_with_all_sessions_of_a_short_window() -> None:
+    """Their mean is known better than one of them."""
+    history = [seeded(range(5), at) for at in range(4)]
+
+    one, four = look(seeded(range(5), 8), history[-1:]), look(seeded(range(5), 11), history)
+
+    assert (one.method, four.method) == ("paired", "paired")
+    assert (one.baseline_n, four.baseline_n) == (5, 20)
+
+
+def test_what_would_have_been_found_is_beyond_the_tolerance() -> None:
+    """A change within the tolerance is never a regression, however many replicates there are."""
+    history = [sample(noisy(0.9, 0.0011, OTHER_NOISE))]
+
+    found = look(sample(noisy(0.9, 0.001)), history, atol=0.05)
+
+    assert found.minimum_detectable_change is not None
+    assert found.minimum_detectable_change > 0.05
+
+
 def test_many_metrics_are_corrected_for() -> None:
     """What is significant alone may be chance among many; what is beyond doubt is not."""
     chance = look(sample(noisy(0.9)), [sample(noisy(0.9, noise=OTHER_NOISE))])
@@ -377,3 +455,14 @@ def test_a_limit_is_looked_at_twice() -> None:
 
     assert confirm(broken, look(sample([0.82, 0.83], first=50), [], min=0.9)).fails
     assert not confirm(broken, look(sample([0.92, 0.93], first=50), [], min=0.9)).fails
+
+
+def test_a_limit_is_not_confirmed_by_being_worse_than_the_baseline() -> None:
+    """A mean that is within the limit, although it is below the baseline, doesn't break it."""
+    history = [sample(noisy(0.93), first=20)]
+    broken = look(sample(noisy(0.895, 0.04)), history, min=0.9, rtol=0.0)
+    within = look(sample(noisy(0.928), first=50), history, min=0.9)
+    assert broken.limit == 0.9
+    assert (within.fails, (within.change or 0) < 0) == (False, True)
+
+    assert not confirm(broken, within).fails

@@ -17,6 +17,7 @@ from pytest_mltraq.stats import (
     needed,
     paired,
     predicted,
+    residual_variance,
     t_cdf,
     t_pdf,
     t_quantile,
@@ -123,6 +124,35 @@ def test_fewer_replicates_vary_more() -> None:
     one, two = predicted([1.0], window), predicted([1.0, 1.0], window)
 
     assert one.error**2 - two.error**2 == pytest.approx(2 * (1 - 1 / 2))
+
+
+def test_replicates_that_the_window_does_not_have_vary_by_what_replicates_do() -> None:
+    """On both sides: those of the candidate, and those that the window has again and again."""
+    window = [[0.0, 2.0], [0.5, 2.5], [-0.5, 1.5]]
+
+    same, others = predicted([0.0, 2.0], window), predicted([0.0, 2.0], window, repeated=2)
+
+    assert others.error**2 - same.error**2 == pytest.approx(2 * (1 / 2 + 1 / 2))
+    assert same.df < others.df < 2 + 4
+
+
+@given(st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=2, max_size=6), numbers, st.integers(0, 2))
+def test_the_residual_variance_is_free_of_what_sessions_and_replicates_have_of_their_own(
+    window: list[list[float]], shift: float, at: int
+) -> None:
+    """Moving a session, or a replicate in all sessions, changes nothing; neither does their order."""
+    plain = residual_variance(window)
+    moved = [[value + shift * (column == at) for column, value in enumerate(values)] for values in window]
+    moved[0] = [value - shift for value in moved[0]]
+
+    assert residual_variance(moved) == pytest.approx(plain, rel=1e-6, abs=1e-6)
+    assert residual_variance(window[::-1]) == pytest.approx(plain, rel=1e-9, abs=1e-9)
+
+
+def test_the_residual_variance_of_a_table() -> None:
+    """By hand: the rows differ by 1 and 3, so what is left are halves of 1; one of one is none."""
+    assert residual_variance([[0.0, 0.0], [1.0, 3.0]]) == pytest.approx(4 * 0.5**2)
+    assert residual_variance([[1.0, 2.0]]) == residual_variance([[1.0], [2.0]]) == 0
 
 
 def test_an_interval_is_beyond_zero_where_the_test_rejects() -> None:
