@@ -33,8 +33,8 @@ PERMUTATIONS: Final = 199
 MIN_SIZE: Final = 2
 """The shortest part: of one value there is no distance within."""
 
-_FIRST: Final = 19
-"""Random orders that are looked at first: where two of them are as good as the series, as mostly without a change, that's enough."""
+_AT_ONCE: Final = 500_000
+"""Distances of random orders that are looked at in one go, 4 MB; between, it is asked whether enough were as good as the series."""
 
 
 def find_change_points(values: Sequence[float]) -> list[int]:
@@ -117,8 +117,9 @@ def _find_cut(series: np.ndarray[Any, Any]) -> int | None:
     orders = _random_orders(series.tolist())
     allowed = int(ALPHA * (PERMUTATIONS + 1)) - 1
     as_good = 0
-    for number in (_FIRST, PERMUTATIONS - _FIRST):
-        shuffled = np.array(list(itertools.islice(orders, number)))
+    step = max(1, min(PERMUTATIONS // 10, _AT_ONCE // len(series) ** 2))
+    for begin in range(0, PERMUTATIONS, step):
+        shuffled = np.array(list(itertools.islice(orders, min(step, PERMUTATIONS - begin))))
         as_good += int((_energies(distances[shuffled[:, :, None], shuffled[:, None, :]]).max(axis=1) >= best).sum())
         if as_good > allowed:
             return None
