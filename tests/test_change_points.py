@@ -7,6 +7,7 @@ import json
 import math
 import random
 import statistics
+import tracemalloc
 from collections import defaultdict
 from pathlib import Path
 
@@ -57,6 +58,19 @@ def test_noise_has_no_change(seed: int) -> None:
     """One of a hundred may have; these have none."""
     assert find_change_points(noise(60, seed=seed)) == []
     assert level_start(noise(60, seed=seed)) == 0
+
+
+def test_a_long_history_fits_the_memory() -> None:
+    """Random orders are looked at in portions: all at once, those of 600 values would take 2 GB."""
+    values = [*noise(300), *noise(300, 3)]
+    tracemalloc.start()
+    try:
+        assert find_change_points(values) == [300]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 100e6
 
 
 @pytest.mark.parametrize("length", range(4))
