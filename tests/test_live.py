@@ -219,3 +219,34 @@ def test_a_session_that_ended_leaves_one_file(tmp_path: Path) -> None:
     session.close(0)
 
     assert [path.name for path in tmp_path.iterdir()] == ["results.db"]
+
+
+def test_a_reader_that_takes_long_is_not_waited_for(tmp_path: Path) -> None:
+    """Where one keeps the file from getting its write-ahead log, it gets it with a later store."""
+    file = tmp_path / "results.db"
+    session = LiveSession(Database(file), describe)
+    session.add_experiment(experiment())
+    readers: list[sqlite3.Connection] = []
+
+    def read_before_the_switch(statement: str) -> None:
+        if "journal_mode" in statement and not readers:
+            readers.append(sqlite3.connect(file, isolation_level=None))
+            readers[0].execute("BEGIN")
+            readers[0].execute("SELECT * FROM runs").fetchall()
+
+    def trace(connection: Any, *arguments: object) -> None:
+        connection.set_trace_callback(read_before_the_switch)
+
+    event.listen(Engine, "connect", trace)
+    session.add_run("example", a_run(0))
+    event.remove(Engine, "connect", trace)
+    logs = [file.with_name("results.db-wal").exists()]
+    readers[0].close()
+    for position in (1, 2):
+        session.add_run("example", a_run(position))
+        session.flush()
+    logs.append(file.with_name("results.db-wal").exists())
+    session.close(0)
+
+    assert logs == [False, True]
+    assert sql(f"sqlite:///{file}", "SELECT count(*) FROM runs") == [(3,)]

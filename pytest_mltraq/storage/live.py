@@ -16,6 +16,7 @@ from pytest_mltraq.errors import StorageError
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord, now
 from pytest_mltraq.storage import writer
 from pytest_mltraq.storage.database import Database
+from pytest_mltraq.storage.engine import BUSY_TIMEOUT_S
 from pytest_mltraq.storage.views import View
 
 GATHER_S: Final = 0.2
@@ -28,6 +29,9 @@ WATCH_S: Final = 0.25
 PAUSE: Final = 20
 """How many times as long as a store took no other one is made where the runs are reported: a database that is slow is left
 to the thread."""
+
+SWITCH_MS: Final = 50
+"""How long others are waited for to change the journal, which is tried again with each store [ms]."""
 
 RETRY_S: Final = 5.0
 """How long after a failure it is tried again."""
@@ -78,6 +82,7 @@ class LiveSession:
         self._lock = threading.Lock()  # held by who stores
         self._exit_stack = contextlib.ExitStack()
         self._connection: Connection | None = None
+        self._has_log = False
         self._views: dict[str, View] = {}  # of the experiments that are known to be stored
         self._failure: Exception | None = None
         self._next_here = self._next_there = 0.0
@@ -152,7 +157,7 @@ class LiveSession:
 
     def _disconnect(self) -> None:
         """Let go of the connection; the next store makes a new one."""
-        self._connection = None
+        self._connection, self._has_log = None, False
         self._exit_stack.close()
 
     def _watch(self) -> None:
@@ -207,8 +212,8 @@ class LiveSession:
                 writer.add_runs(self._connection, records, experiment.id_experiment, self._views[name])
             if session.finished_at is not None:
                 writer.finish_session(self._connection, session.id, session.finished_at, session.exit_status)
-        if is_first:
-            _set_journal(self._connection, "WAL")
+        if not self._has_log:
+            self._has_log = _set_journal(self._connection, "WAL")
 
 
 def _by_experiment(waiting: Iterable[tuple[str, tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
@@ -218,9 +223,17 @@ def _by_experiment(waiting: Iterable[tuple[str, tuple[Any, ...]]]) -> dict[str, 
     return runs
 
 
-def _set_journal(connection: Connection, mode: str) -> None:
-    """Change SQLite's journal; where others use the file now, or it lies on a network folder, it stays as it is."""
-    if connection.dialect.name == "sqlite":
-        # Not through SQLAlchemy, whose transaction would hinder it.
-        with contextlib.suppress(sqlite3.OperationalError):
-            cast("sqlite3.Connection", connection.connection.driver_connection).execute(f"PRAGMA journal_mode = {mode}")
+def _set_journal(connection: Connection, mode: str) -> bool:
+    """Change SQLite's journal, which stays as it is on a network folder; returns False where others use the file now."""
+    if connection.dialect.name != "sqlite":
+        return True
+    # Not through SQLAlchemy, whose transaction would hinder it. Who reads for long is not waited for: the next store tries again.
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    try:
+        driver.execute(f"PRAGMA busy_timeout = {SWITCH_MS}")
+        driver.execute(f"PRAGMA journal_mode = {mode}")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S}")
+    return True
