@@ -8,8 +8,9 @@ from typing import Any, Final, NoReturn
 from pytest_mltraq.codec import Decoder, load_json
 from pytest_mltraq.errors import CorruptDataError
 
-REPLICATE_PARAMS: Final = ("seed", "fold", "repeat")
-"""Params over which runs are replicates of each other, where a metric doesn't say others."""
+CONFIRMING: Final = " (confirm)"
+"""The end of the name of the experiment that runs with fresh seeds are stored as: so they are in no group of the experiment
+itself, and in no later baseline."""
 
 
 def readable_params(params: str, types: str | None) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _show_run(connection: Connection, id_run: str) -> Report:
 
 
 def _show_experiment(connection: Connection, id_experiment: str, over: list[str] | None) -> Report:
-    from pytest_mltraq.groups import REPLICATE_PARAMS
+    from pytest_mltraq.metric import REPLICATE_PARAMS
     from pytest_mltraq.storage.details import read_experiment, read_outcomes, read_verdicts
 
     experiment = read_experiment(connection, id_experiment)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MARKERS = (
     "experiment(name=None, config=None, **fields): collect a function as an experiment; its name, config and fields.",
     "runs(grid, /, **axes): the runs of an experiment, one for each combination of its axes.",
+    "metric(name, direction='maximize', **options): a field of an experiment that is judged when the session ends.",
     "steps(*functions): the chain of steps of an experiment, in place of the step_* functions.",
 )
 

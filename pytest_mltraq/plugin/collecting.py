@@ -28,9 +28,11 @@ from pytest_mltraq.plugin.declaration import (
     find_chain,
     item_params,
     make_link,
+    name_test,
     own_markers,
     place,
 )
+from pytest_mltraq.plugin.metrics import find_metrics, own_marks, read_ini, refuse_marks_of_params
 from pytest_mltraq.plugin.options import Settings, matches
 from pytest_mltraq.plugin.running import Running
 
@@ -49,6 +51,7 @@ class Collecting:
         self._config = config
         self._settings = settings
         self._running = running
+        self._ini_metrics = read_ini(settings.metrics)
         self._declared: dict[tuple[str, str], Declaration] = {}
         self._places: dict[str, str] = {}
         self._functions: set[Any] = set()
@@ -99,7 +102,9 @@ class Collecting:
     def _declare(self, collector: pytest.Collector, name: str, function: Any) -> Declaration:
         chain = find_chain(collector, function)
         method = name if isinstance(collector, pytest.Class) else None
-        declaration = Declaration(self._describe(collector, name, function), chain, make_link(function, method))
+        experiment = self._describe(collector, name, function)
+        metrics = self._metrics(function, collector, experiment.name)
+        declaration = Declaration(experiment, chain, make_link(function, method), metrics=metrics)
         self._declared[collector.nodeid, name] = declaration
         self._functions.add(function)
         function.__test__ = True
@@ -152,6 +157,10 @@ class Collecting:
                 raise collector.CollectError(message)
         return CurrentExperiment(experiment_name, config, FrozenBunch(given), inspect.getdoc(function), here)
 
+    def _metrics(self, function: Any, collector: pytest.Collector, experiment: str) -> tuple[dict[str, Any], ...]:
+        found = find_metrics(function, collector, experiment, self._ini_metrics)
+        return tuple(declared.plain() for declared in found)
+
     def _axes(self, marks: Iterable[pytest.Mark], function: Any, collector: pytest.Collector) -> Iterator[str]:
         """Yield the names that markers give values to, so that runs have them whoever requests them."""
         for mark in marks:
@@ -178,9 +187,11 @@ class Collecting:
         return known
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make runs of the `runs` markers."""
+        """Make runs of the `runs` markers; look at the `metric` markers of plain tests, while they can be refused."""
         definition, collector = metafunc.definition, metafunc.definition.parent
         is_declared = collector is not None and (collector.nodeid, definition.name) in self._declared
+        if collector is not None and not is_declared:
+            self._check_metrics(metafunc, collector)
         marks = [mark for mark in definition.iter_markers("runs") if is_declared or mark in definition.own_markers]
         if not marks:
             return
@@ -197,6 +208,18 @@ class Collecting:
         ids = ["-".join(short[axis](params[axis]) for axis in axes if axis in params) for params in combinations]
         metafunc.parametrize(axes, rows, ids=ids)
 
+    def _check_metrics(self, metafunc: pytest.Metafunc, collector: pytest.Collector) -> None:
+        """Refuse wrong markers of a plain test.
+
+        Raises:
+            collector.CollectError: one is wrong, or the test is no experiment.
+        """
+        if "run" in metafunc.fixturenames:
+            find_metrics(metafunc.function, collector, "", ())
+        elif own_marks(metafunc.function):
+            message = f"{place(metafunc.function)}: the marker metric is for experiments, and tests that request the fixture run"
+            raise collector.CollectError(message)
+
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Say which items are runs, and with which params."""
         if not isinstance(item, pytest.Function) or item.parent is None:
@@ -204,6 +227,8 @@ class Collecting:
         declaration = self._find(item, item.parent)
         if declaration is None:
             return
+        if declaration.metrics:
+            refuse_marks_of_params(item)
         item.stash[DECLARATION] = declaration
         declaration.positions[item.nodeid] = len(declaration.positions)
         params = {name: describe_code(value) or value for name, value in item_params(item).items()}
@@ -217,7 +242,8 @@ class Collecting:
         key = collector.nodeid, item.originalname
         declaration = self._declared.get(key)
         if declaration is None and "run" in item.fixturenames:
-            declaration = self._declared[key] = declare_test(item)
+            metrics = self._metrics(item.function, collector, name_test(item))
+            declaration = self._declared[key] = declare_test(item, metrics)
             self._places.setdefault(declaration.experiment.name, declaration.experiment.nodeid)
         self._last = collector, item.originalname, declaration
         return declaration

@@ -84,6 +84,19 @@ class CurrentExperiment:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """How a run with a fresh seed differs from the item that is run again for it.
+
+    Attributes:
+        nodeid: what it is called.
+        seed: its seed.
+    """
+
+    nodeid: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Declaration:
     """An experiment, as its module declares it.
 
@@ -92,6 +105,8 @@ class Declaration:
         chain: its steps.
         body: the experiment function itself, the last link.
         is_test: whether it is a plain test that requests `run`.
+        metrics: what is judged of it, as it is stored.
+        again: of a run with a fresh seed, how it differs from its item; None for the items themselves.
         positions: the place of each item, by node id, in the order of collection.
         attempts: how often each item was set up, by node id; a plugin may run an item again.
     """
@@ -100,6 +115,8 @@ class Declaration:
     chain: tuple[Link, ...]
     body: Link
     is_test: bool = False
+    metrics: tuple[dict[str, Any], ...] = ()
+    again: Again | None = None
     positions: dict[str, int] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
 
@@ -115,12 +132,13 @@ class Declaration:
 
     def start(self, item: pytest.Item) -> Attempt:
         """Make the run of a new attempt at an item; it begins empty."""
-        experiment, nodeid = self.experiment, item.nodeid
+        experiment, nodeid = self.experiment, item.nodeid if self.again is None else self.again.nodeid
         params = FrozenBunch(own_values(item_params(item)))
         objects: Objects = {}
         encoded = encode_document(params, "params", objects)
         config = copy.deepcopy(experiment.config) if experiment.config else experiment.config
-        run = Run(params, config=config, seed=derive_seed(experiment.name, params, encoded))
+        seed = derive_seed(experiment.name, params, encoded) if self.again is None else self.again.seed
+        run = Run(params, config=config, seed=seed)
         run.attempts = self.attempts[nodeid] = self.attempts.get(nodeid, 0) + 1
         return Attempt(item, nodeid, self.positions.setdefault(nodeid, 0), self, run, encoded, objects)
 
@@ -139,7 +157,7 @@ class Attempt:
 
     Attributes:
         item: the item.
-        nodeid: the item's.
+        nodeid: what the run is called: the item's, unless it is run again with a fresh seed.
         position: the run's place in the experiment, from 0.
         declaration: its experiment.
         run: the run.
@@ -244,8 +262,12 @@ def name_test(item: pytest.Item) -> str:
     return ".".join([path.removesuffix(".py").replace("/", ".").strip("."), *names])
 
 
-def declare_test(item: pytest.Item) -> Declaration:
+def declare_test(item: pytest.Item, metrics: tuple[dict[str, Any], ...] = ()) -> Declaration:
     """Declare a plain test that requests `run` as an experiment of its own.
+
+    Args:
+        item: a run of it.
+        metrics: what is judged of it, as it is stored.
 
     Raises:
         TypeError: the item is no function, such as a doctest.
@@ -258,7 +280,7 @@ def declare_test(item: pytest.Item) -> Declaration:
     nodeid = item.nodeid.partition("[")[0]
     experiment = CurrentExperiment(name_test(item), config, FrozenBunch(), doc, nodeid)
     body = Link(item.originalname, item.function, None, (), (), is_async=False)
-    return Declaration(experiment, (), body, is_test=True)
+    return Declaration(experiment, (), body, is_test=True, metrics=metrics)
 
 
 def current_run(item: pytest.Item) -> Run:

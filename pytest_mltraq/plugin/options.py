@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 DATABASE_VARIABLE = "MLTRAQ_DB"
+GATES = ("fail", "warn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Settings:
         config: what `run.config` is set to.
         tags: names of this session.
         resume: whether runs that passed in an earlier session are not executed again.
+        metrics: what is judged of experiments, a line each, beside what their markers say.
+        baseline: what metrics are compared with.
+        gate: `fail`, or `warn` where a regressed metric doesn't fail the session.
+        confirm: with how many fresh seeds the groups are run again that would fail; 0 looks once.
+        reports: paths of the reports that are written when the session ended.
         files: patterns of experiment files.
         functions: patterns of experiment functions.
         classes: patterns of classes of experiments.
@@ -35,6 +41,11 @@ class Settings:
     config: dict[str, Any]
     tags: tuple[str, ...]
     resume: bool
+    metrics: tuple[str, ...]
+    baseline: str
+    gate: str
+    confirm: int
+    reports: tuple[str, ...]
     files: tuple[str, ...]
     functions: tuple[str, ...]
     classes: tuple[str, ...]
@@ -80,11 +91,42 @@ def add_options(parser: pytest.Parser) -> None:
         dest="mltraq_resume",
         help="don't execute what passed in an earlier session with the same params, config and step code: its fields are copied",
     )
+    group.addoption(
+        "--mltraq-baseline",
+        metavar="SPEC",
+        dest="mltraq_baseline",
+        help="what metrics are compared with: auto (the default), last, window:20[@branch], branch:NAME, tag:NAME, commit:SHA, "
+        "merge-base:NAME, session:ID or best, each with @PATH or @URL for another database",
+    )
+    group.addoption(
+        "--mltraq-gate",
+        metavar="fail or warn",
+        dest="mltraq_gate",
+        help="whether a regressed metric fails the session (the default), or is only said",
+    )
+    group.addoption(
+        "--mltraq-confirm",
+        metavar="N",
+        dest="mltraq_confirm",
+        help="run the groups again that would fail, with N fresh seeds, before it is said that they do",
+    )
+    group.addoption(
+        "--mltraq-report",
+        metavar="PATH",
+        action="append",
+        dest="mltraq_report",
+        help="write a report when the session ended: .md, .json, or .metrics (OpenMetrics, for GitLab) by suffix (repeatable)",
+    )
     parser.addini("mltraq", "collect and run experiments always", type="bool", default=False)
     parser.addini("mltraq_db", "where runs are stored; a relative path is meant from the ini file's folder")
     parser.addini("mltraq_config", "KEY=VALUE, one per line: sets run.config.KEY", type="linelist")
     parser.addini("mltraq_tag", "names of each session, one per line", type="linelist")
     parser.addini("mltraq_resume", "don't execute what passed in an earlier session", type="bool", default=False)
+    parser.addini("mltraq_metrics", "metrics, one per line: [EXPERIMENT:] NAME [KEY=VALUE ...]", type="linelist")
+    parser.addini("mltraq_baseline", "what metrics are compared with", default="auto")
+    parser.addini("mltraq_gate", "fail, or warn: whether a regressed metric fails the session", default="fail")
+    parser.addini("mltraq_confirm", "with how many fresh seeds groups are run again that would fail", default="0")
+    parser.addini("mltraq_report", "reports, one path per line, meant from the ini file's folder", type="linelist")
     parser.addini("mltraq_files", "patterns of experiment files", type="args", default=["experiment_*.py"])
     parser.addini("mltraq_functions", "patterns of experiment functions", type="args", default=["experiment_*"])
     parser.addini("mltraq_classes", "patterns of classes of experiments", type="args", default=["Experiment*"])
@@ -108,6 +150,11 @@ def resolve(config: pytest.Config) -> Settings:
         config=_read_config([*config.getini("mltraq_config"), *(config.getoption("mltraq_config") or ())]),
         tags=tuple(config.getoption("mltraq_tag") or config.getini("mltraq_tag")),
         resume=resume,
+        metrics=tuple(config.getini("mltraq_metrics")),
+        baseline=str(config.getoption("mltraq_baseline") or config.getini("mltraq_baseline")),
+        gate=_gate(config),
+        confirm=_confirm(config),
+        reports=_reports(config),
         files=files,
         functions=tuple(config.getini("mltraq_functions")),
         classes=tuple(config.getini("mltraq_classes")),
@@ -117,6 +164,30 @@ def resolve(config: pytest.Config) -> Settings:
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether a name matches one of the patterns."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _gate(config: pytest.Config) -> str:
+    gate = str(config.getoption("mltraq_gate") or config.getini("mltraq_gate"))
+    if gate not in GATES:
+        message = f"--mltraq-gate: expected fail or warn, found {gate!r}"
+        raise pytest.UsageError(message)
+    return gate
+
+
+def _confirm(config: pytest.Config) -> int:
+    count = str(config.getoption("mltraq_confirm") or config.getini("mltraq_confirm"))
+    if not count.isdecimal():
+        message = f"--mltraq-confirm: expected a number of seeds, 0 or more, found {count!r}"
+        raise pytest.UsageError(message)
+    return int(count)
+
+
+def _reports(config: pytest.Config) -> tuple[str, ...]:
+    paths = config.getoption("mltraq_report")
+    if paths:
+        return tuple(map(str, paths))
+    folder = Path() if config.inipath is None else config.inipath.parent
+    return tuple(str(folder / path) for path in config.getini("mltraq_report"))
 
 
 def _database(config: pytest.Config) -> str | None:

@@ -6,26 +6,51 @@ import datetime
 import shlex
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from pytest_mltraq import environment
 from pytest_mltraq.errors import StorageError
+from pytest_mltraq.judged import Judged
 from pytest_mltraq.plugin.options import Settings
 from pytest_mltraq.plugin.running import REPORT_KEY, Running
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord, record_session
+from pytest_mltraq.report.files import SessionReport
 from pytest_mltraq.report.terminal import Summary
+from pytest_mltraq.report.verdicts import verdict_lines
 from pytest_mltraq.run import new_id
 
 if TYPE_CHECKING:
     from pytest_mltraq.storage import Database
+    from pytest_mltraq.storage.live import LiveSession
+
+
+REPORT_WIDTH = 120
+"""How long the lines of tables in reports may be [characters]."""
+
+
+class Stored(NamedTuple):
+    """A session that is stored as far as it went.
+
+    Attributes:
+        database: where.
+        session: its record.
+        began: when it began.
+    """
+
+    database: Database
+    session: SessionRecord
+    began: datetime.datetime
 
 
 class Recording:
     """Takes the records off the reports, stores them and sums them up; one object for each session.
+
+    Attributes:
+        has_metrics: whether an experiment that ran has metrics.
 
     Raises:
         ConfigurationError: the database's URL is wrong.
@@ -40,19 +65,29 @@ class Recording:
         self._open: dict[str, tuple[str, RunRecord]] = {}
         self._retried: set[str] = set()
         self._failure: list[str] = []
+        self._remarks: list[str] = []
         self._summary = Summary()
-        self._live = None
+        self._judged: Sequence[Judged] = ()
+        self.has_metrics = False
+        self._names: set[str] = set()
+        self._database: Database | None = None
+        self._live: LiveSession | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._shown: str | None = None
         self._before: list[str] = []
         if settings.db is not None:
-            from pytest_mltraq.storage.database import Database
-            from pytest_mltraq.storage.live import LiveSession
-
-            self._database = database = Database(settings.db)
+            database = self._open_database(settings.db)
             database.prepare_writing()
-            self._live = LiveSession(database, self._describe)
             self._shown = str(database) if "://" in settings.db else settings.db
             self._before = self._describe_killed(database)
+
+    def _open_database(self, where: str) -> Database:
+        from pytest_mltraq.storage.database import Database
+        from pytest_mltraq.storage.live import LiveSession
+
+        self._database = database = Database(where)
+        self._live = LiveSession(database, self._describe)
+        return database
 
     def _describe(self) -> SessionRecord:
         parameters = self._config.invocation_params
@@ -92,8 +127,8 @@ class Recording:
             self._close_run(report.nodeid, "crashed")
 
     def _take(self, nodeid: str, message: dict[str, Any]) -> None:
-        if "experiment" in message and self._live is not None:
-            self._live.add_experiment(ExperimentRecord(*message["experiment"]))
+        if "experiment" in message:
+            self._add_experiment(ExperimentRecord(*message["experiment"]))
         if "started" in message:
             self._open[nodeid] = message["name"], RunRecord(*message["started"])
         if "finished" in message:
@@ -103,6 +138,48 @@ class Recording:
                 return
             self._store_run(message["name"], RunRecord(*message["finished"]), is_stored="is_stored" in message)
 
+    def _add_experiment(self, record: ExperimentRecord) -> None:
+        self.has_metrics = self.has_metrics or record.metrics is not None
+        if self._live is None and (record.metrics is not None or self._settings.reports):
+            # Metrics are judged, and reports made, of a database, whether it is kept or not: so there is one way to do it.
+            self._temporary = tempfile.TemporaryDirectory(prefix="mltraq-")
+            self._open_database(str(Path(self._temporary.name) / "session.db"))
+        if self._live is not None:
+            self._live.add_experiment(record)
+            self._names.add(record.name)
+
+    def stored(self) -> Stored | None:
+        """Store what is waiting, and say where the session is; None where it has no metrics.
+
+        Raises:
+            StorageError: not everything could be stored.
+        """
+        if self._live is None or self._database is None or not self.has_metrics:
+            return None
+        self._live.flush()
+        session = self._live.session
+        return None if session is None else Stored(self._database, session, self._started_at)
+
+    def report(self, baseline: str) -> SessionReport | None:
+        """Return what reports are about, of the session that ended; None where nothing ran."""
+        session = None if self._live is None else self._live.session
+        if session is None:
+            return None
+        tables = list(self._summary.lines(REPORT_WIDTH, everything=True))
+        return SessionReport(session, self._started_at, self._judged, tables, baseline, self._shown, self._database)
+
+    def show(self, judged: Sequence[Judged]) -> None:
+        """Take what the summary says of the metrics."""
+        self._judged = judged
+
+    def say(self, message: str) -> None:
+        """Take a line for the summary."""
+        self._remarks.append(message)
+
+    def fail(self, message: str) -> None:
+        """Have the session fail, for something that is no test's failure."""
+        self._failure.append(message)
+
     def _close_run(self, nodeid: str, outcome: str) -> None:
         """Store a run whose end was never reported."""
         if (known := self._open.pop(nodeid, None)) is not None:
@@ -110,7 +187,7 @@ class Recording:
             self._store_run(name, record._replace(outcome=outcome))
 
     def _store_run(self, name: str, record: RunRecord, *, is_stored: bool = False) -> None:
-        if self._live is not None:
+        if self._live is not None and name in self._names:
             self._live.add_run(name, record)
         self._summary.add(name, record, is_stored=is_stored)
 
@@ -128,6 +205,8 @@ class Recording:
     def pytest_unconfigure(self) -> None:
         """Store that the session ended where it was interrupted again before it came to its end."""
         self._finish(int(pytest.ExitCode.INTERRUPTED))
+        if self._temporary is not None:  # reports were made of it
+            self._temporary.cleanup()
 
     def _finish(self, exit_status: int) -> None:
         """Store what is left and that the session ended, once."""
@@ -140,14 +219,14 @@ class Recording:
         try:
             self._live.close(exit_status)
         except StorageError as error:
-            self._failure = [str(error), self._recover()]
+            self._failure += [str(error), self._recover()]
 
     def _recover(self) -> str:
         """Write what could not be stored into a file; returns what to say of it."""
         from pytest_mltraq.storage.recovery import write_recovery
 
         unstored = None if self._live is None else self._live.unstored()
-        if unstored is None:
+        if unstored is None or self._database is None:
             return "nothing else is missing"
         try:
             file = write_recovery(unstored, self._database, (self._config.rootpath, Path(tempfile.gettempdir())))
@@ -161,9 +240,13 @@ class Recording:
         if not self._summary and not self._failure:
             return
         terminalreporter.write_sep("=", "mltraq")
-        verbose = self._config.get_verbosity() > 0
-        for line in self._summary.lines(shutil.get_terminal_size().columns, everything=verbose):
+        verbose, width = self._config.get_verbosity() > 0, shutil.get_terminal_size().columns
+        for line in self._summary.lines(width, everything=verbose):
             terminalreporter.write_line(line)
+        for line in verdict_lines(self._judged, self._started_at, width, everything=verbose):
+            terminalreporter.write_line(line)
+        for line in self._remarks:
+            terminalreporter.write_line(line, yellow=True)
         for line in self._failure:
             terminalreporter.write_line(line, red=True)
         if self._failure:

@@ -78,7 +78,7 @@ class Running:
         if refused := attempt.params.refused:
             attempt.params, attempt.objects = NO_PARAMS, {}
             raise_refused(refused)
-        if self._passed is not None:
+        if self._passed is not None and declaration.again is None:
             attempt.stored = self._passed.find(self._experiment(declaration), attempt.params)
             if attempt.stored is not None:
                 pytest.skip(STORED)
@@ -172,6 +172,8 @@ class Running:
         attempt = self._current
         if attempt is None or attempt.item is not item:
             return report
+        if attempt.declaration.again is not None:
+            report.nodeid = attempt.nodeid
         if call.when == "setup":
             _explain(attempt, report, call)
             if attempt.stored is not None:
@@ -212,6 +214,7 @@ class Running:
             doc=experiment.doc,
             nodeid=experiment.nodeid,
             root=self._root,
+            metrics=declaration.metrics or None,
         )
         return record
 

@@ -36,8 +36,14 @@ def wake(config: pytest.Config, settings: Settings) -> None:
     config.pluginmanager.register(running, "mltraq-running")
     config.pluginmanager.register(Collecting(config, settings, running), "mltraq-collecting")
     if recording is not None:  # not in a worker of pytest-xdist: its reports carry the records to the controller
+        from pytest_mltraq.plugin.judging import Judging
+        from pytest_mltraq.plugin.reporting import Reporting
+
+        # Before the recording: reports are written when the session was stored.
+        config.pluginmanager.register(Reporting(config, settings, recording), "mltraq-reporting")
         config.pluginmanager.register(recording, "mltraq-recording")
         config.add_cleanup(interrupt_when_terminated())
+        config.pluginmanager.register(Judging(config, settings, recording), "mltraq-judging")
 
 
 def _find_passed(settings: Settings) -> PassedRuns | None:

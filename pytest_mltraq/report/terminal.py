@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from pytest_mltraq.codec import dump_json, load_json
-from pytest_mltraq.groups import REPLICATE_PARAMS, readable_params, split_params
+from pytest_mltraq.groups import readable_params, split_params
+from pytest_mltraq.metric import REPLICATE_PARAMS
 from pytest_mltraq.record import RunRecord
 
 MAX_GROUPS: Final = 12

@@ -42,6 +42,7 @@ UPGRADES: Final[dict[int, tuple[str, ...]]] = {
             n INTEGER,
             mean {double},
             sd {double},
+            baseline TEXT,
             baseline_session TEXT,
             baseline_n INTEGER,
             baseline_mean {double},
@@ -52,6 +53,7 @@ UPGRADES: Final[dict[int, tuple[str, ...]]] = {
             p_value {double},
             q_value {double},
             minimum_detectable_change {double},
+            accepted TEXT,
             details {json},
             PRIMARY KEY (id_experiment, position)
         )

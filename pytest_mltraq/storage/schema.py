@@ -128,6 +128,7 @@ verdicts = Table(
     Column("n", Integer),
     Column("mean", Double),
     Column("sd", Double),
+    Column("baseline", Text),
     Column("baseline_session", Text),
     Column("baseline_n", Integer),
     Column("baseline_mean", Double),
@@ -138,6 +139,7 @@ verdicts = Table(
     Column("p_value", Double),
     Column("q_value", Double),
     Column("minimum_detectable_change", Double),
+    Column("accepted", Text),
     Column("details", _Document),
     PrimaryKeyConstraint("id_experiment", "position"),
 )

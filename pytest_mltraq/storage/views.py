@@ -42,7 +42,7 @@ _CASTS: Final = {
     "number": ("number", "double precision"),
     "boolean": ("boolean", "boolean"),
 }
-_ODD_KEY: Final = re.compile(r"[\"\\\x00-\x1f\x7f]")
+ODD_KEY: Final = re.compile(r"[\"\\\x00-\x1f\x7f]")
 """Characters in a key that SQLite's paths can't have."""
 
 
@@ -151,7 +151,7 @@ def _merge(known: str, kind: str) -> str:
 def _value(connection: Connection, source: str, key: str, kind: str) -> str:
     """Read a value in SQL; where a run has a value of another kind there, such as a list, it is NULL."""
     if connection.dialect.name == "sqlite":
-        if _ODD_KEY.search(key):
+        if ODD_KEY.search(key):
             return f"(SELECT atom FROM json_each(r.{source}) WHERE key = {literal(key)})"  # noqa: S608
         path = literal(f'$."{key}"')
         return f"json_extract(r.{source}, {path})"

@@ -6,13 +6,17 @@ can be made again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import and_, exists, select
 from sqlalchemy.engine import Connection
 
+from pytest_mltraq.codec import dump_json
 from pytest_mltraq.codec.forms import Columns
+from pytest_mltraq.judged import Judged
+from pytest_mltraq.metric import to_plain
 from pytest_mltraq.record import ExperimentRecord, SessionRecord
 from pytest_mltraq.storage.objects import add_objects
 from pytest_mltraq.storage.rows import insert_rows
@@ -71,3 +75,41 @@ def delete_experiment(connection: Connection, id_experiment: str) -> None:
     connection.execute(experiments.delete().where(found))
     if not connection.execute(select(exists().where(and_(experiments.c.name == name)))).scalar_one():
         drop_view(connection, name)
+
+
+def replace_verdicts(connection: Connection, id_session: str, judged: Iterable[Judged]) -> None:
+    """Store what was said of the metrics of a session, in the place of what was said before."""
+    connection.execute(verdicts.delete().where(verdicts.c.id_session == id_session))
+    positions: Counter[str] = Counter()
+    rows = []
+    for one in judged:
+        rows.append(_verdict_row(one, id_session, positions[one.id_experiment]))
+        positions[one.id_experiment] += 1
+    insert_rows(connection, verdicts, rows)
+
+
+def _verdict_row(judged: Judged, id_session: str, position: int) -> tuple[Any, ...]:
+    verdict = judged.verdict
+    known = {
+        **verdict._asdict(),
+        "id_experiment": judged.id_experiment,
+        "position": position,
+        "id_session": id_session,
+        "params": dump_json(verdict.params),
+        "baseline": judged.said,
+        "accepted": judged.accepted,
+        "details": dump_json(
+            {
+                "metric": to_plain(judged.metric),
+                "values": judged.values,
+                "notes": judged.notes,
+                "sessions": judged.sessions,
+                "distance": judged.distance,
+                "needed_replicates": verdict.needed_replicates,
+            }
+        ),
+    }
+    # NaN would be NULL on SQLite, and a number larger than any other on PostgreSQL.
+    return tuple(
+        None if known[column.name] != known[column.name] else known[column.name] for column in verdicts.columns
+    )
