@@ -27,6 +27,7 @@ import click
 from pytest_mltraq.errors import MltraqError, near
 
 COMMANDS: Final = {
+    "export": "exporting:export",
     "import": "importing:import_files",
     "ls": "listing:ls",
     "merge": "merging:merge",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from pytest_mltraq.cli.database import on_database
-from pytest_mltraq.cli.moments import Moment
+from pytest_mltraq.cli.filters import check_experiment, filtered
 from pytest_mltraq.cli.names import COMMIT_DIGITS, RUN_DIGITS, SESSION_DIGITS, complete, experiment_names
 from pytest_mltraq.cli.output import printed
 from pytest_mltraq.cli.table import Report, Table, rounded
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from pytest_mltraq.storage import Database
     from pytest_mltraq.storage.listing import ExperimentRow, Filters, RunRow, SessionRow
 
-OUTCOMES: Final = ("passed", "failed", "skipped", "error", "crashed", "interrupted")
 LIMIT: Final = 20
 MAX_COLUMNS: Final = 8
 """Params and fields that are columns of a list of runs; the others are counted."""
@@ -30,35 +28,10 @@ LONGEST: Final = 40
 """Characters of a list of names that are shown."""
 
 
-def _filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which sessions are meant; the command gets them as `filters`."""
-    options = [
-        click.option("--branch", help="Only of sessions of this branch."),
-        click.option("--commit", help="Only of sessions at this commit; the first digits will do."),
-        click.option("--tag", help="Only of sessions with this tag."),
-        click.option(
-            "--since", type=Moment(), help="Only of sessions that began then or later: a date, a time, or 7d."
-        ),
-        click.option(
-            "--until", type=Moment(end_of_day=True), help="Only of sessions that began before; a date is meant whole."
-        ),
-        click.option("--outcome", type=click.Choice(OUTCOMES), help="Only runs with this outcome, and what has one."),
-    ]
-
-    @functools.wraps(command)
-    def run(*arguments: Any, **values: Any) -> None:
-        from pytest_mltraq.storage.listing import Filters
-
-        own = {name: values.pop(name) for name in Filters._fields}
-        command(*arguments, filters=Filters(**own), **values)
-
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), run)
-
-
 @click.command()
 @click.argument("what", type=click.Choice(["sessions", "experiments", "runs"]), default="sessions")
 @click.argument("experiment", required=False, shell_complete=complete(experiment_names))
-@_filtered
+@filtered
 @click.option("--limit", type=click.IntRange(0), default=LIMIT, show_default=True, help="How many; 0 is all.")
 @printed
 @on_database()
@@ -70,16 +43,9 @@ def ls(database: Database, what: str, filters: Filters, limit: int) -> Report:
     with database.reading() as connection:
         assert connection is not None  # noqa: S101 - on_database saw to it
         if filters.experiment is not None:
-            _check_name(connection, filters.experiment)
+            check_experiment(connection, filters.experiment)
         found = LISTS[what](connection, filters, limit or None)
         return found if found.document else _nothing(connection, what, filters, found)
-
-
-def _check_name(connection: Connection, name: str) -> None:
-    from pytest_mltraq.storage import reader
-
-    if reader.find_experiment(connection, name=name) is None:
-        raise reader.not_found(connection, f"experiment {name!r}", name)
 
 
 def _nothing(connection: Connection, what: str, filters: Filters, found: Report) -> Report:

@@ -51,6 +51,18 @@ def write(text: str) -> None:
     click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=False, color=True)
 
 
+class _Terminal:
+    """Shows what is written to it, line by line."""
+
+    def write(self, data: bytes, /) -> None:
+        write("".join(map(_visible_line, data.decode().splitlines(keepends=True))))
+
+
+def standard_output() -> Any:
+    """Return what takes bytes: standard output, or a terminal that shows control characters and doesn't obey them."""
+    return _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
+
+
 def say(text: str) -> None:
     """Write a line to standard error: what is no data."""
     click.echo(visible(text), err=True)

@@ -17,6 +17,7 @@ from pytest_mltraq.codec import load_json
 from pytest_mltraq.environment import is_running
 from pytest_mltraq.groups import readable_params
 from pytest_mltraq.record import to_text
+from pytest_mltraq.storage.lookup import find_session
 from pytest_mltraq.storage.schema import experiments, runs, sessions
 
 NOT_EXECUTED: Final = "not executed"
@@ -28,6 +29,7 @@ class Filters(NamedTuple):
 
     Attributes:
         experiment: name of an experiment.
+        session: the beginning of the session's id, or `last`.
         branch: branch of the session.
         commit: commit of the session, or the first digits of its hash.
         tag: a name of the session.
@@ -37,6 +39,7 @@ class Filters(NamedTuple):
     """
 
     experiment: str | None = None
+    session: str | None = None
     branch: str | None = None
     commit: str | None = None
     tag: str | None = None
@@ -181,6 +184,21 @@ def _version_rows(connection: Connection, meant: Select[Any]) -> list[Experiment
     ]
 
 
+def meant_versions(connection: Connection, filters: Filters) -> Select[Any]:
+    """Return the query for the versions of an experiment, with columns of their sessions, oldest first."""
+    return (
+        select(experiments.c.id_experiment, experiments.c.id_session, sessions.c.commit, sessions.c.branch)
+        .join(sessions, sessions.c.id == experiments.c.id_session)
+        .where(experiments.c.name == filters.experiment, *_of_session(connection, filters))
+        .order_by(experiments.c.created_at, experiments.c.id_experiment)
+    )
+
+
+def meant_runs(filters: Filters) -> Select[Any]:
+    """Return the query for runs with the outcome that is meant, in their order."""
+    return select(runs).where(*_of_run(filters)).order_by(runs.c.position, runs.c.id_run)
+
+
 def list_runs(
     connection: Connection, filters: Filters, limit: int | None, id_experiment: str | None = None
 ) -> tuple[list[RunRow], int]:
@@ -258,6 +276,8 @@ def is_tagged(connection: Connection, tag: str) -> ColumnElement[bool]:
 
 def _of_session(connection: Connection, filters: Filters) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
+    if filters.session is not None:
+        found.append(sessions.c.id == find_session(connection, filters.session))
     if filters.branch is not None:
         found.append(sessions.c.branch == filters.branch)
     if filters.commit is not None:
