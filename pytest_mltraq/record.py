@@ -1,7 +1,7 @@
 """Records: what is stored of runs, experiments and sessions, encoded.
 
-A record is made where a run ran, once, and travels as it is: to the writer in the same process, or over the wire of
-pytest-xdist, which takes nothing but tuples, dicts, numbers, text and bytes.
+A record is made where a run ran, once, and travels as it is: to the writer in the same process, or detached over the wire
+of pytest-xdist, which takes nothing but tuples, dicts, numbers, text and bytes.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import datetime
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.codec import Encoded, Objects, dump_json, encode_document
-from pytest_mltraq.codec.forms import Columns
+from pytest_mltraq.codec.forms import Buffer, Columns
 from pytest_mltraq.codec.text import readable
 from pytest_mltraq.environment import Environment, hide_secrets
 from pytest_mltraq.errors import UnsupportedTypeError
 from pytest_mltraq.run import Run
 from pytest_mltraq.steps import StepCode
+
+StoredObjects = dict[str, tuple[str, tuple[Buffer, ...]]]
 
 
 class RunRecord(NamedTuple):
@@ -27,7 +29,7 @@ class RunRecord(NamedTuple):
 
     Attributes:
         columns: the scalar params and fields by kind, for the experiment's view.
-        objects: what its documents refer to.
+        objects: what its documents refer to, by digest: the kind of each, and the buffers that its bytes are in.
     """
 
     id_run: str
@@ -45,7 +47,7 @@ class RunRecord(NamedTuple):
     worker: str | None
     attempts: int
     columns: tuple[Columns, Columns]
-    objects: dict[str, tuple[str, bytes]]
+    objects: StoredObjects
 
 
 class ExperimentRecord(NamedTuple):
@@ -61,7 +63,7 @@ class ExperimentRecord(NamedTuple):
     code: str
     created_at: str
     metrics: str | None
-    objects: dict[str, tuple[str, bytes]]
+    objects: StoredObjects
 
 
 class SessionRecord(NamedTuple):
@@ -83,6 +85,9 @@ class SessionRecord(NamedTuple):
     packages: str
     command: str
     process: str | None
+
+
+Record = TypeVar("Record", RunRecord, ExperimentRecord)
 
 
 def record_run(
@@ -125,7 +130,7 @@ def record_run(
         worker=worker,
         attempts=run.attempts,
         columns=(params.columns, fields.columns),
-        objects=_wire(found),
+        objects=_taken_apart(found),
     )
     return record, fields.refused
 
@@ -185,7 +190,7 @@ def record_experiment(
         code=dump_json([_readable(_relative(step, root)._asdict()) for step in code]),
         created_at=now(),
         metrics=None if metrics is None else dump_json(list(metrics)),
-        objects=_wire(objects),
+        objects=_taken_apart(objects),
     )
 
 
@@ -239,8 +244,16 @@ def _types(**encoded: Encoded) -> str | None:
     return dump_json(types) if types else None
 
 
-def _wire(objects: Objects) -> dict[str, tuple[str, bytes]]:
-    return {digest: (stored.kind, stored.data) for digest, stored in objects.items()}
+def detach(record: Record) -> Record:
+    """Return a record with objects of its own: what is changed later is not in it, and any wire takes it."""
+    if not record.objects:
+        return record
+    own: StoredObjects = {digest: (kind, (b"".join(buffers),)) for digest, (kind, buffers) in record.objects.items()}
+    return record._replace(objects=own)
+
+
+def _taken_apart(objects: Objects) -> StoredObjects:
+    return {digest: (stored.kind, stored.buffers) for digest, stored in objects.items()}
 
 
 def _relative(step: StepCode, root: Path) -> StepCode:

@@ -1162,7 +1162,7 @@ def test_a_pickle_in_a_frame_is_never_read(tmp_path: Path) -> None:
     pickled = _pickled_npy(array)
     _, objects = encode(pd.Series([1.5]))
     ((digest, stored),) = objects.items()
-    header, _, rest = stored.data.partition(b"\n")
+    header, _, rest = bytes(stored.data).partition(b"\n")
     parts = json.loads(header)
     size = parts["segments"][0][1]
     parts["segments"][0][1] = len(pickled)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,8 @@ import pyarrow as pa
 import pytest
 
 import pytest_mltraq as mltraq
-from pytest_mltraq.storage.objects import referenced_digests, unreferenced_objects
+from pytest_mltraq.storage.objects import LARGE, PIECE, referenced_digests, unreferenced_objects
+from tests.exact import same
 
 WEIGHTS = np.arange(1_000.0)
 
@@ -88,3 +92,38 @@ def test_a_reference_in_an_entry_of_a_newer_version_counts(database_url: str) ->
         connection.exec_driver_sql(f"UPDATE runs SET types = '{types}'")  # noqa: S608 - our own digest
 
     assert unreferenced(database_url) == {}
+
+
+@pytest.mark.parametrize("size", [1_025, LARGE - 1, LARGE, LARGE + 1, PIECE, 3 * PIECE + 5])
+def test_objects_of_any_size_come_back(database_url: str, size: int) -> None:
+    """Large objects are written and read in pieces, small ones several at a time: the bytes are the same."""
+    content = bytes(range(256)) * (size // 256 + 1)
+    values = {"bytes": content[:size], "array": np.frombuffer(content[:size], np.uint8), "other": content[1 : size + 1]}
+
+    persist(database_url, "sized", **values)
+
+    fields = mltraq.create_session(database_url).load_experiment("sized").runs.first().fields
+    assert same(dict(fields), values)
+
+
+def test_an_object_larger_than_databases_take_is_refused() -> None:
+    """An array of over 1 GB is refused with its path before anything of it is copied, and the others are stored."""
+    with pytest.raises(mltraq.UnsupportedTypeError, match=r"fields\.huge: .*more than a database takes") as caught:
+        persist("sqlite://", "huge", huge=np.zeros(126_000_000), good=1)
+
+    assert caught.value.path == "fields.huge"
+
+
+@pytest.mark.parametrize("data", ["NULL", "'text'", "zeroblob(200000)", "7"])
+def test_what_is_no_content_is_corrupt_data(tmp_path: Path, data: str) -> None:
+    """Whatever stands in the place of a large object's bytes, the error is ours and names the field."""
+    file = tmp_path / "results.db"
+    persist(str(file), "example", weights=np.arange(100_000.0))
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'data BLOB NOT NULL', 'data BLOB')")
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(f"UPDATE objects SET data = {data}")  # noqa: S608 - the test's own
+
+    with pytest.raises(mltraq.CorruptDataError, match="weights"):
+        mltraq.create_session(str(file)).load_experiment("example").runs.first().fields.weights.sum()

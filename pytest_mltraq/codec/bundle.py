@@ -5,27 +5,28 @@ The header is ``{"plain": ..., "types": ..., "segments": [[kind, size], ...]}``;
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-Segment = tuple[str, bytes]
+from pytest_mltraq.codec.forms import Buffer, Stored
 
 
-def pack(plain: Any, types: Any, segments: Iterable[Segment]) -> bytes:
+def pack(plain: Any, types: Any, segments: Sequence[Stored]) -> list[Buffer]:
     """Join a document and the objects that it refers to."""
-    parts = list(segments)
-    header = {"plain": plain, "types": types, "segments": [[kind, len(data)] for kind, data in parts]}
-    return b"".join([orjson.dumps(header), b"\n", *(data for _, data in parts)])
+    header = {"plain": plain, "types": types, "segments": [[segment.kind, segment.size] for segment in segments]}
+    return [orjson.dumps(header) + b"\n", *(buffer for segment in segments for buffer in segment.buffers)]
 
 
-def unpack(data: bytes) -> tuple[Any, Any, list[Segment]]:
-    """Split what `pack` joined: the document, its types and the segments.
+def unpack(data: Buffer) -> tuple[Any, Any, list[Stored]]:
+    """Split what `pack` joined: the document, its types and the objects, which lie in the data.
 
     Raises:
         ValueError: the header is damaged, or the sizes that it declares are not those of the data.
     """
+    if isinstance(data, memoryview):  # a bundle in a bundle
+        data = bytes(data)
     start = data.index(b"\n") + 1
     header = orjson.loads(data[:start])
     sizes = [size for _, size in header["segments"]]
@@ -35,6 +36,6 @@ def unpack(data: bytes) -> tuple[Any, Any, list[Segment]]:
     view = memoryview(data)
     segments = []
     for kind, size in header["segments"]:
-        segments.append((kind, bytes(view[start : start + size])))
+        segments.append(Stored(kind, view[start : start + size]))
         start += size
     return header["plain"], header["types"], segments

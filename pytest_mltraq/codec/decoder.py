@@ -9,7 +9,7 @@ from typing import Any, Final
 from pytest_mltraq.bunch import Bunch, FrozenBunch
 from pytest_mltraq.codec.bundle import unpack
 from pytest_mltraq.codec.families import find_family
-from pytest_mltraq.codec.forms import Path, Plain, Stored
+from pytest_mltraq.codec.forms import Buffer, Path, Plain, Stored
 from pytest_mltraq.errors import CorruptDataError
 
 Restorer = Callable[["Decoder", Plain, list[Any], Path], Any]
@@ -60,9 +60,9 @@ class Decoder:
     def bundle(self, reference: Any, path: Path) -> dict[str, Any]:
         """Restore the parts of what `Encoder.bundle` encoded."""
         plain, entries, segments = unpack(self.data(reference, "bundle"))
-        return Decoder(lambda at: Stored(*segments[at])).named(plain, entries, path)
+        return Decoder(segments.__getitem__).named(plain, entries, path)
 
-    def data(self, reference: Any, kind: str) -> bytes:
+    def data(self, reference: Any, kind: str) -> Buffer:
         """Return the bytes of an object, which must be of this kind."""
         stored = self.load(reference)
         if stored.kind != kind:

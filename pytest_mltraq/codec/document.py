@@ -30,12 +30,15 @@ from pytest_mltraq.codec.forms import (
     EXACT,
     KINDS,
     MAX_BIGINT,
+    MAX_OBJECT,
+    Buffer,
     Columns,
     Entry,
     Objects,
     Path,
     Plain,
     Stored,
+    TooLargeError,
     digest_object,
     dump_json,
     load_json,
@@ -84,19 +87,23 @@ def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | No
             message = f"a name is text without NUL and lone surrogates, found {name!r}"
             refused.append(UnsupportedTypeError(path, message))
             continue
+        at = member_path(path, name)
         try:
-            item, entry = encoder.encode(value, member_path(path, name))
-        except UnsupportedTypeError as error:
-            refused.append(error)
+            plain[name], entry = encoder.encode(value, at)
+        except (UnsupportedTypeError, TooLargeError, RecursionError) as error:
+            refused.append(_refusal(error, at))
             continue
-        except RecursionError:
-            message = "containers are nested deeper here than there is room on Python's stack"
-            refused.append(UnsupportedTypeError(member_path(path, name), message))
-            continue
-        plain[name] = item
         if entry is not None:
             types[name] = entry
     return Encoded(dump_json(plain), types or None, _columns(plain, types), tuple(refused))
+
+
+def _refusal(error: Exception, path: Path) -> UnsupportedTypeError:
+    if isinstance(error, UnsupportedTypeError):
+        return error
+    if isinstance(error, RecursionError):
+        return UnsupportedTypeError(path, "containers are nested deeper here than there is room on Python's stack")
+    return UnsupportedTypeError(path, str(error))
 
 
 def find_refused(values: Mapping[str, Any], path: Path) -> tuple[UnsupportedTypeError, ...]:
@@ -194,10 +201,13 @@ class _Digests:
     def __init__(self, objects: Objects | None) -> None:
         self.objects = objects
 
-    def add(self, kind: str, data: Callable[[], bytes]) -> str:
+    def add(self, kind: str, data: Callable[[], Iterable[Buffer]]) -> str:
         if self.objects is None:
             return ""
-        stored = Stored(kind, data())
+        stored = Stored(kind, *data())
+        if stored.size > MAX_OBJECT:
+            message = f"{stored.size:,} bytes are more than a database takes: keep it in a file"
+            raise TooLargeError(message)
         digest = digest_object(stored)
         self.objects[digest] = stored
         return digest

@@ -11,7 +11,7 @@ from pytest_mltraq.bunch import Bunch, FrozenBunch
 from pytest_mltraq.codec.bundle import pack
 from pytest_mltraq.codec.code import describe_code
 from pytest_mltraq.codec.families import find_family
-from pytest_mltraq.codec.forms import EXACT, INT64, Pair, Path, Plain, dump_json
+from pytest_mltraq.codec.forms import EXACT, INT64, Buffer, Pair, Path, Plain, Stored, dump_json
 from pytest_mltraq.codec.text import odd_text, readable
 from pytest_mltraq.errors import UnsupportedTypeError
 
@@ -32,7 +32,7 @@ class Encoder:
 
     def __init__(
         self,
-        add: Callable[[str, Callable[[], bytes]], Any],
+        add: Callable[[str, Callable[[], Iterable[Buffer]]], Any],
         *,
         describe: bool = False,
         inside: set[int] | None = None,
@@ -79,18 +79,19 @@ class Encoder:
             path: where the value is.
             owner: the value.
         """
-        segments: list[tuple[str, Callable[[], bytes]]] = []
+        segments: list[tuple[str, Callable[[], Iterable[Buffer]]]] = []
 
-        def add(kind: str, data: Callable[[], bytes]) -> int:
+        def add(kind: str, data: Callable[[], Iterable[Buffer]]) -> int:
             segments.append((kind, data))
             return len(segments) - 1
 
         with _Visit(self._inside, owner, path):
             plain, entries = Encoder(add, inside=self._inside).named(parts, path)
-        return None, [
-            name,
-            self.add("bundle", lambda: pack(plain, entries, [(kind, data()) for kind, data in segments])),
-        ]
+
+        def packed() -> list[Buffer]:
+            return pack(plain, entries, [Stored(kind, *data()) for kind, data in segments])
+
+        return None, [name, self.add("bundle", packed)]
 
     def items(self, values: Iterable[Any], path: Path, owner: Any) -> tuple[list[Plain], dict[str, Any]]:
         """Encode the items of a container, in their order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 
@@ -21,11 +21,40 @@ Columns = tuple[tuple[str, tuple[str, ...]], ...]
 """The scalar values of a document by kind: `(("number", ("loss", "accuracy")), ("text", ("model",)))`."""
 
 
-class Stored(NamedTuple):
-    """An object as it is stored: what it is, and its bytes."""
+Buffer = bytes | bytearray | memoryview
 
-    kind: str
-    data: bytes
+
+class Stored:
+    """An object as it is stored: what it is, and its bytes.
+
+    Attributes:
+        kind: the form of its bytes; each form has a name of its own for ever.
+        buffers: the bytes, one after another; of an object that is not stored yet they may be those of the value itself.
+    """
+
+    __slots__ = ("buffers", "kind")
+
+    def __init__(self, kind: str, *buffers: Buffer) -> None:
+        self.kind = kind
+        self.buffers = buffers
+
+    @property
+    def data(self) -> Buffer:
+        """The bytes in one buffer. A bytearray is of this object alone."""
+        return self.buffers[0] if len(self.buffers) == 1 else b"".join(self.buffers)
+
+    def detached(self) -> Stored:
+        """Return the object with bytes of its own, which no later change of the value reaches."""
+        return Stored(self.kind, b"".join(self.buffers))
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return sum(map(len, self.buffers))
+
+
+class TooLargeError(Exception):
+    """An object has more bytes than a database takes."""
 
 
 Objects = dict[str, Stored]
@@ -34,6 +63,9 @@ Objects = dict[str, Stored]
 
 MAX_BIGINT: Final = 2**63
 """The first integer that a database's column of integers can't hold."""
+
+MAX_OBJECT: Final = 10**9 - 2**16
+"""The largest object [bytes]: SQLite takes rows of 1 GB."""
 
 INT64: Final = range(-(2**63), 2**64)
 """Integers that orjson writes and reads exactly."""
@@ -81,5 +113,6 @@ def load_json(text: str, path: Path) -> Any:
 def digest_object(stored: Stored) -> str:
     """Name an object by its content: BLAKE2b-256 of its kind and bytes, in hexadecimal digits."""
     digest = hashlib.blake2b(stored.kind.encode() + b"\0", digest_size=32)
-    digest.update(stored.data)
+    for buffer in stored.buffers:
+        digest.update(buffer)
     return digest.hexdigest()

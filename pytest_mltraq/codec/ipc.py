@@ -11,27 +11,30 @@ from typing import Final
 
 import pyarrow as pa
 
+from pytest_mltraq.codec.forms import Buffer
+
 EXTENSION: Final = b"ARROW:extension:"
 """How the keys of a field's metadata begin that make an extension type of it."""
 
 _END: Final = b"\xff\xff\xff\xff\0\0\0\0"
 
 
-def to_ipc(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> bytes:
+def to_ipc(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> list[Buffer]:
     """Write batches, which have this schema."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    return [memoryview(sink.getvalue())]
 
 
-def from_ipc(data: bytes) -> tuple[pa.Schema, list[pa.RecordBatch]]:
+def from_ipc(data: Buffer) -> tuple[pa.Schema, list[pa.RecordBatch]]:
     """Read the schema and the batches. Their columns lie in the data, and are checked against what they declare.
 
     Raises:
         ValueError: the data is damaged, has an extension type, or is compressed.
     """
+    data = bytes(data) if isinstance(data, memoryview) else data  # whose begin may be anywhere in memory
     if not data.endswith(_END):
         message = "the stream has no end"
         raise ValueError(message)

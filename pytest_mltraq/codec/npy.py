@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from pytest_mltraq.codec.forms import Buffer
+
 MAX_HEADER: Final = 2**16
 """The longest header that is read [bytes]; it is Python's literal syntax, which is slow to read."""
 
@@ -48,27 +50,26 @@ def _describe(dtype: np.dtype[Any]) -> str | None:
     return repr(description) if np.lib.format.descr_to_dtype(description) == dtype else None
 
 
-def to_npy(array: np.ndarray[Any, Any]) -> bytes:
-    """Write an array of a dtype that `is_described`; one that is not contiguous in C order."""
+def to_npy(array: np.ndarray[Any, Any]) -> list[Buffer]:
+    """Write an array of a dtype that `is_described`: the header, and the array's own memory where it is contiguous."""
     is_fortran = array.flags.f_contiguous and not array.flags.c_contiguous
     header = (
         f"{{'descr': {_describe(array.dtype)}, 'fortran_order': {is_fortran}, 'shape': {array.shape!r}, }}".encode()
     )
     begin = len(_MAGIC) + 4
     size = -(begin + len(header) + 1) % _ALIGNMENT + len(header) + 1
-    return b"".join(
-        [_MAGIC, size.to_bytes(4, "little"), header.ljust(size - 1), b"\n", _content(array.T if is_fortran else array)]
-    )
-
-
-def _content(array: np.ndarray[Any, Any]) -> bytes | memoryview:
+    lines = b"".join([_MAGIC, size.to_bytes(4, "little"), header.ljust(size - 1), b"\n"])
     if not array.nbytes:
-        return b""
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        return [lines]
+    content = np.ascontiguousarray(array.T if is_fortran else array).reshape(-1).view(np.uint8)
+    return [lines, content.data]
 
 
-def from_npy(data: bytes) -> np.ndarray[Any, Any]:
+def from_npy(data: Buffer) -> np.ndarray[Any, Any]:
     """Read an array; the size that its header declares is checked before any memory is taken.
+
+    Returns:
+        The array, in the data itself where that is a bytearray, else in memory of its own: it can be changed.
 
     Raises:
         ValueError: the data is damaged, or has objects in it.
@@ -76,18 +77,18 @@ def from_npy(data: bytes) -> np.ndarray[Any, Any]:
     """
     start = len(_MAGIC) + 4
     size = int.from_bytes(data[len(_MAGIC) : start], "little")
-    if not data.startswith(_MAGIC) or size > MAX_HEADER:
+    if data[: len(_MAGIC)] != _MAGIC or size > MAX_HEADER:
         message = "no .npy data of version 3"
         raise ValueError(message)
-    dtype, order, shape = _read_header(data[start : start + size].decode())
+    dtype, order, shape = _read_header(bytes(data[start : start + size]).decode())
     expected, found = dtype.itemsize * math.prod(shape), len(data) - start - size
     if dtype.hasobject or expected != found or any(n < 0 for n in shape):
         message = f"the header declares {expected} bytes of {dtype}, {found} follow it"
         raise ValueError(message)
     if not expected:
         return np.ndarray(shape, dtype, order=order)
-    # A copy, because an array over stored bytes would be read-only and keep them all in memory.
-    return np.frombuffer(data, dtype=dtype, offset=start + size).copy().reshape(shape, order=order)
+    flat = np.frombuffer(data, dtype=dtype, offset=start + size)
+    return (flat if isinstance(data, bytearray) else flat.copy()).reshape(shape, order=order)
 
 
 def _read_header(header: str) -> tuple[np.dtype[Any], Literal["C", "F"], tuple[int, ...]]:

@@ -65,7 +65,7 @@ def _decode_str(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -
 def _encode_bytes(encoder: Encoder, value: bytes, path: str) -> Pair:
     if len(value) <= SHORT:
         return None, ["bytes", base64.b64encode(value).decode()]
-    return None, ["bytes_object", encoder.add("bytes", lambda: value)]
+    return None, ["bytes_object", encoder.add("bytes", lambda: [value])]
 
 
 def _decode_bytes(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> bytes:
@@ -152,5 +152,5 @@ RESTORERS: Final[dict[str, Restorer]] = {
     "datetime": _decode_datetime,
     "timedelta": lambda decoder, plain, arguments, path: datetime.timedelta(*arguments),
     "path": _decode_path,
-    "bytes_object": lambda decoder, plain, arguments, path: decoder.data(arguments[0], "bytes"),
+    "bytes_object": lambda decoder, plain, arguments, path: bytes(decoder.data(arguments[0], "bytes")),
 }

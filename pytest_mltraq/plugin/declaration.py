@@ -140,7 +140,8 @@ class Declaration:
         seed = derive_seed(experiment.name, params, encoded) if self.again is None else self.again.seed
         run = Run(params, config=config, seed=seed)
         run.attempts = self.attempts[nodeid] = self.attempts.get(nodeid, 0) + 1
-        return Attempt(item, nodeid, self.positions.setdefault(nodeid, 0), self, run, encoded, objects)
+        own = {digest: stored.detached() for digest, stored in objects.items()}  # a step may change a param's array
+        return Attempt(item, nodeid, self.positions.setdefault(nodeid, 0), self, run, encoded, own)
 
     def requested_by(self, name: str) -> Link | None:
         """Return the step that requests a name."""

@@ -17,6 +17,7 @@ from pytest_mltraq.plugin.declaration import DECLARATION, Attempt, Declaration, 
 from pytest_mltraq.record import (
     ExperimentRecord,
     RunRecord,
+    detach,
     raise_refused,
     record_experiment,
     record_run,
@@ -205,7 +206,7 @@ class Running:
         known = self._experiments.get(experiment.name)
         if known is not None:
             return known
-        record = self._experiments[experiment.name] = record_experiment(
+        record = record_experiment(
             name=experiment.name,
             id_experiment=new_id(),
             fields=experiment.fields,
@@ -216,6 +217,7 @@ class Running:
             root=self._root,
             metrics=declaration.metrics or None,
         )
+        self._experiments[experiment.name] = record = detach(record)
         return record
 
     def unfinished(self) -> dict[str, Any] | None:
@@ -243,7 +245,7 @@ class Running:
         return message
 
     def _record(self, attempt: Attempt) -> tuple[RunRecord, tuple[UnsupportedTypeError, ...]]:
-        return record_run(
+        record, refused = record_run(
             attempt.run,
             position=attempt.position,
             params=attempt.params,
@@ -251,6 +253,7 @@ class Running:
             worker=self._worker,
             objects=attempt.objects,
         )
+        return detach(record), refused
 
 
 async def _finished(result: Any) -> Any:

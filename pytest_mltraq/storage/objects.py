@@ -3,43 +3,123 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.codec import Stored, digest_object
+from pytest_mltraq.record import StoredObjects
 from pytest_mltraq.storage.rows import insert_rows
 from pytest_mltraq.storage.schema import experiments, objects, runs
+
+LARGE: Final = 2**16
+"""Objects of this size [bytes] and above are written and read in pieces, so that no copy of them is made."""
+
+PIECE: Final = 2**18
+"""How much of a large object is read at once [bytes]."""
+
+MANY: Final = 500
+"""Digests that a statement takes as parameters."""
 
 _REFERENCE: Final = re.compile(r'"([0-9a-f]{64})"')
 """What the name of an object looks like in the JSON of `types`, whatever the entry says around it."""
 
 
-def add_objects(connection: Connection, records: Iterable[dict[str, tuple[str, bytes]]]) -> None:
+def add_objects(connection: Connection, records: Iterable[StoredObjects]) -> None:
     """Store the objects of records; of those that are there already nothing is written."""
-    stored = {digest: content for objects_of_record in records for digest, content in objects_of_record.items()}
+    wanted = {digest: content for objects_of_record in records for digest, content in objects_of_record.items()}
+    present = _present(connection, wanted)
+    small: list[tuple[Any, ...]] = []
+    large: list[tuple[Any, ...]] = []
     # In one order everywhere: two that write the same ones wait for each other, and not both.
-    rows = [(digest, kind, len(data), data) for digest, (kind, data) in sorted(stored.items())]
-    insert_rows(connection, objects, rows, together=1)  # they may be large
+    for digest, (kind, buffers) in sorted(wanted.items()):
+        size = sum(map(len, buffers))
+        if digest not in present:
+            (small if size < LARGE else large).append((digest, kind, size, buffers))
+    insert_rows(connection, objects, [(*row, b"".join(buffers)) for *row, buffers in small])
+    for *row, buffers in large:
+        if (driver := _sqlite(connection)) is not None:
+            _write_large(connection, driver, row, buffers)
+        else:
+            insert_rows(connection, objects, [(*row, b"".join(buffers))])
+
+
+def _present(connection: Connection, digests: Iterable[str]) -> set[str]:
+    """Return those of the digests whose objects are in the database."""
+    found: set[str] = set()
+    names = list(digests)
+    for at in range(0, len(names), MANY):
+        query = select(objects.c.digest).where(objects.c.digest.in_(names[at : at + MANY]))
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def _write_large(connection: Connection, driver: sqlite3.Connection, row: list[Any], buffers: Iterable[Any]) -> None:
+    statement = "INSERT INTO objects (digest, kind, size, data) VALUES (?, ?, ?, zeroblob(?))"
+    result = connection.exec_driver_sql(statement, (*row, row[-1]))
+    with driver.blobopen("objects", "data", result.lastrowid) as blob:
+        for buffer in buffers:
+            blob.write(buffer)
+
+
+def _sqlite(connection: Connection) -> sqlite3.Connection | None:
+    """Return the driver's connection to SQLite, which reads and writes pieces of an object."""
+    driver = connection.connection.driver_connection
+    return driver if isinstance(driver, sqlite3.Connection) else None
 
 
 def object_loader(connection: Connection) -> Callable[[str], Stored]:
     """Return what reads an object by its digest."""
 
     def load(digest: str) -> Stored:
-        row = connection.execute(select(objects.c.kind, objects.c.data).where(objects.c.digest == digest)).first()
-        if row is None:
+        found = read_objects(connection, [digest])
+        if digest not in found:
             message = f"object {digest} is missing in the database"
             raise LookupError(message)
-        stored = Stored(row.kind, bytes(row.data))
-        if digest_object(stored) != digest:
-            message = f"object {digest} is damaged: its content has another digest"
-            raise ValueError(message)
-        return stored
+        return check_object(digest, found[digest] or _read_large(connection, digest))
 
     return load
+
+
+def read_objects(connection: Connection, digests: list[str]) -> dict[str, Stored | None]:
+    """Read small objects; those that are large are None, and those that are not there are missing."""
+    data = case((func.length(objects.c.data) < LARGE, objects.c.data))
+    query = select(objects.c.digest, objects.c.kind, data.label("data")).where(objects.c.digest.in_(digests))
+    return {
+        row.digest: None if row.data is None else Stored(row.kind, bytes(row.data)) for row in connection.execute(query)
+    }
+
+
+def _read_large(connection: Connection, digest: str) -> Stored:
+    driver = _sqlite(connection)
+    if driver is None:
+        row = connection.execute(select(objects.c.kind, objects.c.data).where(objects.c.digest == digest)).one()
+        return Stored(row.kind, bytes(row.data))
+    rowid, kind = connection.exec_driver_sql("SELECT rowid, kind FROM objects WHERE digest = ?", (digest,)).one()
+    data = bytearray()  # it grows by what is read: the size that a damaged file declares may be any
+    try:
+        with driver.blobopen("objects", "data", rowid, readonly=True) as blob:
+            while piece := blob.read(PIECE):
+                data += piece
+    except sqlite3.Error as error:  # such as no bytes but NULL
+        message = f"object {digest} can't be read: {error}"
+        raise ValueError(message) from error
+    return Stored(kind, data)
+
+
+def check_object(digest: str, stored: Stored) -> Stored:
+    """Return an object whose content has its digest.
+
+    Raises:
+        ValueError: it has another one.
+    """
+    if digest_object(stored) != digest:
+        message = f"object {digest} is damaged: its content has another digest"
+        raise ValueError(message)
+    return stored
 
 
 def references(types: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ from pytest_mltraq.codec import Stored, digest_object
 from pytest_mltraq.codec.document import columns_of
 from pytest_mltraq.errors import CorruptDataError, StorageError
 from pytest_mltraq.progress import progress_bar
-from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord
+from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord, StoredObjects
 from pytest_mltraq.storage import checks, writer
 from pytest_mltraq.storage.database import Database
 from pytest_mltraq.storage.live import Unstored
@@ -37,8 +37,6 @@ FORMAT: Final = 1
 
 TOGETHER: Final = 500
 """Runs that are taken in at once."""
-
-Objects = dict[str, tuple[str, bytes]]
 
 
 class Imported(NamedTuple):
@@ -99,7 +97,7 @@ def _write_whole(file: Path, unstored: Unstored) -> None:
 
 def _write_lines(opened: IO[str], unstored: Unstored) -> None:
     ids = {record.name: record.id_experiment for record in unstored.experiments}
-    objects: Objects = {}
+    objects: StoredObjects = {}
     for found in (*(record.objects for record in unstored.experiments), *(run.objects for _, run in unstored.runs)):
         objects |= found
     lines = 1 + len(unstored.experiments) + len(objects) + len(unstored.runs)
@@ -108,10 +106,11 @@ def _write_lines(opened: IO[str], unstored: Unstored) -> None:
         opened.write(json.dumps(line) + "\n")
 
 
-def _lines(unstored: Unstored, objects: Objects, ids: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _lines(unstored: Unstored, objects: StoredObjects, ids: dict[str, str]) -> Iterator[dict[str, Any]]:
     yield {"kind": "session", **unstored.session._asdict()}
-    for digest, (kind, data) in objects.items():
-        yield {"kind": "object", "digest": digest, "family": kind, "data": base64.b64encode(data).decode("ascii")}
+    for digest, (kind, buffers) in objects.items():
+        data = base64.b64encode(b"".join(buffers)).decode("ascii")
+        yield {"kind": "object", "digest": digest, "family": kind, "data": data}
     for experiment in unstored.experiments:
         yield {"kind": "experiment", **_without(experiment, "objects")}
     for name, run in unstored.runs:
@@ -244,7 +243,7 @@ class _Importing:
             stored = Stored(values["family"], base64.b64decode(values["data"]))
             if digest_object(stored) != values["digest"]:
                 self._lines.refuse(f"object {values['digest']}: its content has another digest")
-            add_objects(self._connection, [{values["digest"]: (stored.kind, stored.data)}])
+            add_objects(self._connection, [{values["digest"]: (stored.kind, stored.buffers)}])
 
     def _take_experiments(self, records: Iterator[dict[str, Any]]) -> None:
         for values in records:
