@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "merge": "merging:merge",
     "show": "showing:show",
     "query": "querying:query",
+    "report": "reporting:report",
 }
 """Where each command is: `module:name`."""
 

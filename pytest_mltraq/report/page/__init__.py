@@ -1,0 +1,73 @@
+"""The report page: one HTML file that shows what a database holds, with nothing to install, load or connect to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from pytest_mltraq.errors import ConfigurationError, StorageError
+from pytest_mltraq.report.page.limits import Limits
+from pytest_mltraq.storage import Database
+
+__all__ = ["Limits", "write_page"]
+
+
+def write_page(
+    database: Database,
+    path: str | os.PathLike[str],
+    *,
+    experiments: Collection[str] | None = None,
+    limits: Limits | None = None,
+) -> Path:
+    """Write what a database holds to a page: one HTML file, which works offline and loads nothing from anywhere.
+
+    The file is there as a whole or not at all; its folder is made where it is missing.
+
+    Args:
+        database: what is shown.
+        path: the file; an earlier one is replaced.
+        experiments: names of the experiments that are shown; all of them by default.
+        limits: how much of them; what is left out is said on the page. The default keeps a page of 1,000 runs below 0.5 MB.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigurationError: the file can't be written.
+        NotFoundError: an experiment is not stored.
+        StorageError: the database can't be read.
+    """
+    from pytest_mltraq.report.page.content import gather
+    from pytest_mltraq.report.page.document import make_document
+    from pytest_mltraq.storage.contents import Contents
+
+    with database.reading() as connection:
+        if connection is None:
+            message = f"{database} is empty: there is nothing to report"
+            raise StorageError(message)
+        content = gather(Contents(connection), limits or Limits(), experiments)
+    file = Path(path)
+    _replace(file, make_document(content, _name(database)))
+    return file
+
+
+def _name(database: Database) -> str:
+    """Name a database for readers elsewhere: folders of this machine say nothing to them."""
+    before, scheme, file = database.url.partition("sqlite:///")
+    return Path(file).name if scheme and not before else database.url
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file beside its place and move it there."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_text(text, encoding="utf-8", newline="\n")
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        message = f"expected a file that can be written, found {file}: {error.strerror}"
+        raise ConfigurationError(message) from error

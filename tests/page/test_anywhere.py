@@ -1,0 +1,170 @@
+"""The page in a real browser with values that attack it, on a phone, in the dark, on paper, and without scripts."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.page import databases
+from tests.page.opened import Open, select, texts, wait_for_ink
+
+PLACES: tuple[dict[str, str], ...] = (
+    {},
+    {"compare": "last"},
+    {"experiment": "churn"},
+    {"experiment": "churn", "tab": "parallel"},
+    {"experiment": "churn", "tab": "scatter"},
+    {"experiment": "churn", "tab": "curves"},
+    {"experiment": "churn", "tab": "images"},
+    {"experiment": "churn", "tab": "steps"},
+)
+
+
+def test_names_that_attack_are_text(opened: Open) -> None:
+    """Whatever a name is, it is shown as it is: on the overview, and in each view and chart of each experiment and its runs."""
+    report = opened(databases.make_hostile)
+    page = report.go()
+    assert databases.ATTACK in page.inner_text("h2 + .table")
+    names = [name or "no name" for name in databases.ODD_NAMES]
+    found = select(
+        report, "SELECT e.name, r.id_run FROM runs r JOIN experiments e USING (id_experiment) WHERE r.position = 1"
+    )
+    first_runs = {str(name): str(id_run) for name, id_run in found}
+    for name in names:
+        id_run = first_runs[name]
+        tabs = (
+            ("history", "parallel", "scatter", "curves", "images", "steps")
+            if name == databases.ATTACK
+            else ("parallel",)
+        )
+        for tab in tabs:
+            report.go(experiment=name, tab=tab)
+            assert page.text_content("h1") == name.replace("\u202e", "\\u202e")
+        report.go(experiment=name, run=id_run)
+        report.wait("() => document.querySelectorAll('figure img').length")
+        assert databases.ATTACK in page.inner_text(".failure")
+        assert "damaged" not in page.inner_text("main")
+    report.go(session=str(select(report, "SELECT id FROM sessions")[0][0]))
+
+    assert page.get_by_role("link", name="job").count() == 0
+    assert report.script("window.attacked") is None
+    assert page.frames == [page.main_frame]
+
+
+def test_a_script_that_gets_into_the_page_does_not_run(opened: Open) -> None:
+    """The policy refuses markup as a script's value, inline handlers, other scripts, requests, frames and forms."""
+    report = opened()
+    page = report.go()
+    report.script(
+        """() => {
+            const script = document.createElement("script");
+            window.tried = [];
+            const attempt = (what) => { try { what(); } catch (error) { window.tried.push(error.name); } };
+            attempt(() => { script.textContent = "window.attacked = 1"; });
+            attempt(() => { document.body.innerHTML = "<b>markup</b>"; });
+            attempt(() => { document.body.append(script); });
+            const image = document.createElement("img");
+            attempt(() => image.setAttribute("onerror", "window.attacked = 2"));
+            image.src = "data:image/png;base64,AAAA";
+            document.body.append(image);
+        }"""
+    )
+    refused = report.script("fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => error.name)")
+
+    assert refused == "TypeError"
+    assert "TypeError" in report.script("window.tried")
+    assert report.script("window.attacked") is None
+    assert page.get_by_text("markup").count() == 0
+    assert any("Content Security Policy" in problem or "TrustedHTML" in problem for problem in report.problems)
+    report.problems.clear()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(opened: Open, scheme: str) -> None:
+    """At 360 pixels nothing but tables scrolls sideways, in any view; the list of views opens."""
+    report = opened(viewport={"width": 360, "height": 740}, has_touch=True, color_scheme=scheme)
+    page = report.page
+    for place in PLACES:
+        report.go(**place)
+        assert report.script("document.documentElement.scrollWidth") == 360, place
+    assert page.get_by_role("navigation").is_hidden()
+    page.get_by_role("button", name="Views").click()
+    page.get_by_role("navigation").get_by_role("link", name="tests.test_api.test_latency").click()
+    report.wait_for("h1", "tests.test_api.test_latency")
+    assert page.get_by_role("navigation").is_hidden()
+
+
+CONTRAST = """() => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const parse = (colour) => {
+        canvas.clearRect(0, 0, 1, 1);
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
+    const light = (rgb) => rgb.slice(0, 3).map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
+    const behind = (element) => {
+        for (let found = element; found; found = found.parentElement) {
+            const colour = parse(getComputedStyle(found).backgroundColor);
+            if (colour[3] === 255) return colour;
+        }
+        return [255, 255, 255, 255];
+    };
+    const poor = [];
+    for (const element of document.querySelectorAll("main *, header *, nav *")) {
+        const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+        if (!own || !element.checkVisibility() || element.closest("svg, :disabled")) continue;
+        const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))].sort((x, y) => y - x);
+        const contrast = (a + 0.05) / (b + 0.05);
+        if (contrast < 4.5) poor.push(`${contrast.toFixed(2)} ${element.className} ${element.textContent.slice(0, 40)}`);
+    }
+    return poor;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_can_be_read(opened: Open, scheme: str) -> None:
+    """Every text differs from what is behind it by 4.5 to 1 (WCAG 2.2, 1.4.3), on a light and on a dark screen."""
+    report = opened(color_scheme=scheme)
+    for place in PLACES:
+        report.go(**place)
+        assert report.script(CONTRAST) == [], place
+
+
+def test_on_paper_the_page_is_light_and_has_no_controls(opened: Open) -> None:
+    """Also where the screen is dark; tables are printed as a whole, and charts as wide as the paper."""
+    report = opened(color_scheme="dark")
+    page = report.go(experiment="churn", tab="parallel")
+    wait_for_ink(report, ".parallel canvas:nth-child(2)")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+
+    assert report.script("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.get_by_role("navigation").is_hidden()
+    assert page.get_by_label("Filter runs").is_hidden()
+    assert report.script("document.querySelector('.parallel canvas').clientWidth") <= 660
+    assert report.script("getComputedStyle(document.querySelector('.scroll.tall')).overflow") == "visible"
+    pdf = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) in (1, 2, 3)
+
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert report.script("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+
+
+def test_without_scripts_the_page_says_so(opened: Open) -> None:
+    """Where scripts are turned off there is a list of what is stored, and how to see the page."""
+    report = opened(java_script_enabled=False)
+    report.page.goto(report.file.as_uri())
+
+    assert "needs JavaScript" in report.page.inner_text("noscript")
+    assert texts(report, "noscript li") == ["churn: 1 failed, 44 passed", "tests.test_api.test_latency: 3 passed"]
+
+
+def test_text_that_turns_direction_is_seen(opened: Open) -> None:
+    """A name whose characters run backward doesn't pass for another."""
+    page = opened(databases.make_hostile).go()
+
+    assert page.get_by_role("navigation").get_by_role("link", name="\\u202etxt.exe").is_visible()
