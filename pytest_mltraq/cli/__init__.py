@@ -14,7 +14,7 @@ at its top what is quick to import: not SQLAlchemy, pandas or rich, which `--hel
 command returns (or a `Report`, of several). Only data goes to standard output; `output.say` prints what is said beside it to standard error.
 
 An exception of ours is one line on standard error and the exit status 2, as with a wrong option. 1 is kept for commands that
-found what was asked for and judge it: a metric regressed, a database is damaged (`context.exit(1)`).
+found what was asked for and judge it: a metric regressed, a database is damaged (`exit_status` of their `Report`).
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ import click
 from pytest_mltraq.errors import MltraqError, near
 
 COMMANDS: Final = {
-    "export": "exporting:export",
-    "import": "importing:import_files",
     "ls": "listing:ls",
-    "merge": "merging:merge",
     "show": "showing:show",
     "query": "querying:query",
+    "export": "exporting:export",
     "report": "reporting:report",
+    "tag": "keeping:tag",
+    "prune": "keeping:prune",
+    "merge": "merging:merge",
+    "import": "importing:import_files",
+    "upgrade": "keeping:upgrade",
 }
 """Where each command is: `module:name`."""
 

@@ -41,6 +41,8 @@ def printed(command: Callable[..., Table | Report]) -> Callable[..., None]:
         for part in _parts(result):
             if isinstance(part, Table) and part.note:
                 say(part.note)
+        if isinstance(result, Report) and result.exit_status:
+            click.get_current_context().exit(result.exit_status)
 
     return run
 

@@ -48,11 +48,13 @@ class Report(NamedTuple):
         parts: what is shown on a terminal and in Markdown.
         document: the same as JSON: dicts, lists, and values as in a `Table`.
         flat: the same as one table, for CSV.
+        exit_status: of the command, where it judges.
     """
 
     parts: Sequence[Table | Text]
     document: Any
     flat: Table
+    exit_status: int = 0
 
 
 def plain(value: Any) -> Any:

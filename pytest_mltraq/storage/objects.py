@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final
 
 from sqlalchemy import case, func, select
@@ -131,21 +131,27 @@ def references(types: str) -> Iterator[str]:
     yield from _REFERENCE.findall(types)
 
 
-def referenced_digests(connection: Connection) -> set[str]:
-    """Return the digests of the objects that the stored runs and experiments refer to."""
+def referenced_digests(connection: Connection, without: Collection[str] = ()) -> set[str]:
+    """Return the digests of the objects that the stored runs and experiments refer to.
+
+    Args:
+        connection: in a transaction.
+        without: ids of versions of experiments that don't count, nor do their runs.
+    """
     found: set[str] = set()
     for table in (experiments, runs):
-        query = select(table.c.types).where(table.c.types.is_not(None))
-        for types in connection.execute(query.execution_options(yield_per=1000)).scalars():
-            found.update(references(types))
+        query = select(table.c.id_experiment, table.c.types).where(table.c.types.is_not(None))
+        for row in connection.execute(query.execution_options(yield_per=1000)):
+            if row.id_experiment not in without:
+                found.update(references(row.types))
     return found
 
 
-def unreferenced_objects(connection: Connection) -> dict[str, int]:
-    """Return the objects that nothing refers to any more: their digests and sizes [bytes].
+def unreferenced_objects(connection: Connection, without: Collection[str] = ()) -> dict[str, int]:
+    """Return the objects that nothing refers to any more, but for those of `without`: their digests and sizes [bytes].
 
     Ask and delete in one transaction that writes, so that no run that refers to one of them is stored between.
     """
-    kept = referenced_digests(connection)
+    kept = referenced_digests(connection, without)
     rows = connection.execute(select(objects.c.digest, objects.c.size))
     return {row.digest: row.size for row in rows if row.digest not in kept}
