@@ -115,7 +115,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="PATH",
         action="append",
         dest="mltraq_report",
-        help="write a report when the session ended: .md, .json, or .metrics (OpenMetrics, for GitLab) by suffix (repeatable)",
+        help="write a report when the session ended: .html, .md, .json, or .metrics (OpenMetrics, for GitLab) by suffix (repeatable)",
     )
     parser.addini("mltraq", "collect and run experiments always", type="bool", default=False)
     parser.addini("mltraq_db", "where runs are stored; a relative path is meant from the ini file's folder")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from pytest_mltraq.errors import ConfigurationError
+from pytest_mltraq.errors import ConfigurationError, MltraqError
 from pytest_mltraq.plugin.options import Settings
 from pytest_mltraq.plugin.recording import Recording
 from pytest_mltraq.report.files import SessionReport, check_report, write_report
@@ -56,7 +56,7 @@ class Reporting:
     def _write(self, session: pytest.Session, shown: str | None, write: Callable[[], None]) -> None:
         try:
             write()
-        except OSError as error:
+        except (OSError, MltraqError) as error:
             self._lines.append((f"the report {shown or 'for GitHub'} could not be written: {error}", True))
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         else:

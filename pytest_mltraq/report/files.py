@@ -13,6 +13,7 @@ from pytest_mltraq.judged import Judged
 from pytest_mltraq.record import SessionRecord
 
 WRITERS: Final = {
+    ".html": "pytest_mltraq.report.page:render",
     ".json": "pytest_mltraq.report.document:render",
     ".md": "pytest_mltraq.report.markdown:render",
     ".metrics": "pytest_mltraq.report.openmetrics:render",
@@ -68,8 +69,19 @@ def write_report(path: Path, report: SessionReport) -> None:
     Raises:
         OSError: it can't be written.
     """
-    text: str = pkgutil.resolve_name(WRITERS[path.suffix.lower()])(report)
+    replace_file(path, pkgutil.resolve_name(WRITERS[path.suffix.lower()])(report))
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file, with its folders; one that is there is replaced when the new one is complete.
+
+    Raises:
+        OSError: it can't be written; nothing of it is left.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -29,6 +29,13 @@ def data_of(page: Path) -> dict[str, Any]:
     return parsed
 
 
+def decode_column(column: dict[str, Any], n: int) -> list[Any]:
+    """Read a column as `data.js` does."""
+    if "all" in column:
+        return list(column["all"])
+    return [column["of"][at] for at in column["at"]] if "at" in column else column["of"] * n
+
+
 def small_database(file: Path, **fields: Any) -> Database:
     """Make a database of one run."""
     experiment = mltraq.create_session(file).create_experiment("one")

@@ -28,7 +28,7 @@ from pytest_mltraq.report.page.images import image_type
 from pytest_mltraq.report.page.modules import join_modules, shorten
 from pytest_mltraq.storage import Database
 from tests.page import databases
-from tests.page.test_file import data_of
+from tests.page.test_file import data_of, decode_column
 
 STATIC = importlib.resources.files("pytest_mltraq.report.page") / "static"
 MODULES = sorted(path.name for path in STATIC.iterdir() if path.name.endswith(".js"))
@@ -141,13 +141,6 @@ def test_images_come_with_their_data(tmp_path: Path, value: bytes | str) -> None
     [image] = data["images"]
     assert base64.b64decode(image["data"]) == (value if isinstance(value, bytes) else value.encode())
     assert data["more"][0]["image"] == 0
-
-
-def decode_column(column: dict[str, Any], n: int) -> list[Any]:
-    """Read a column as `data.js` does."""
-    if "all" in column:
-        return list(column["all"])
-    return [column["of"][at] for at in column["at"]] if "at" in column else column["of"] * n
 
 
 @given(st.lists(st.sampled_from([None, 1, 1.0, True, 0, False, "1", "", ["nan"], ["None"], ["more", 1], 0.5])))

@@ -7,10 +7,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from pytest_mltraq.errors import ConfigurationError, StorageError
+from pytest_mltraq.report.files import SessionReport, replace_file
 from pytest_mltraq.report.page.limits import Limits
 from pytest_mltraq.storage import Database
 
-__all__ = ["Limits", "write_page"]
+__all__ = ["Limits", "make_page", "write_page"]
 
 
 def write_page(
@@ -38,6 +39,35 @@ def write_page(
         NotFoundError: an experiment is not stored.
         StorageError: the database can't be read.
     """
+    file = Path(path)
+    text = make_page(database, experiments=experiments, limits=limits)
+    try:
+        replace_file(file, text)
+    except OSError as error:
+        message = f"expected a file that can be written, found {file}: {error.strerror}"
+        raise ConfigurationError(message) from error
+    return file
+
+
+def make_page(
+    database: Database,
+    *,
+    experiments: Collection[str] | None = None,
+    limits: Limits | None = None,
+    name: str | None = None,
+) -> str:
+    """Return the text of a page; see `write_page`.
+
+    Args:
+        database: what is shown.
+        experiments: names of the experiments that are shown.
+        limits: how much of them.
+        name: what the database is called there; by default the name of its file, or its URL.
+
+    Raises:
+        NotFoundError: an experiment is not stored.
+        StorageError: the database can't be read.
+    """
     from pytest_mltraq.report.page.content import gather
     from pytest_mltraq.report.page.document import make_document
     from pytest_mltraq.storage.contents import Contents
@@ -47,9 +77,16 @@ def write_page(
             message = f"{database} is empty: there is nothing to report"
             raise StorageError(message)
         content = gather(Contents(connection), limits or Limits(), experiments)
-    file = Path(path)
-    _replace(file, make_document(content, _name(database)))
-    return file
+    return make_document(content, name or _name(database))
+
+
+def render(report: SessionReport) -> str:
+    """Return the page of the database that a session was stored in.
+
+    Raises:
+        StorageError: the database can't be read.
+    """
+    return make_page(report.database, name=None if report.stored_in else "not stored")
 
 
 def _name(database: Database) -> str:

@@ -13,6 +13,8 @@ const HEIGHT = 360;
 const USUAL = 8;
 const MOST = 40;
 const ROW = "row";
+const SECONDS = "seconds";
+const JUDGED = /loss|accuracy|error|score|auc|f1/i;
 
 /** Return the columns of sequences that have curves. */
 export function sequences(experiment) {
@@ -54,10 +56,18 @@ class Curves {
   /** Choose what is drawn against what. */
   choose(y, x) {
     const names = this.names();
-    this.y = names.includes(y) ? y : (names.find((name) => /loss/i.test(name)) ?? names.find((name) => !/^(seconds|epoch|step|idx|iteration)/i.test(name)) ?? names[0]);
-    this.x = x === ROW || (names.includes(x) && x !== this.y) ? x : (names.find((name) => /^(epoch|step|iteration)s?$/i.test(name) && name !== this.y) ?? ROW);
+    const grows = names.filter((name) => name !== SECONDS && this.grows(name));
+    const values = names.filter((name) => name !== SECONDS && !grows.includes(name));
+    this.y = names.includes(y) ? y : ([...values, ...grows].find((name) => JUDGED.test(name)) ?? values[0] ?? names[0]);
+    this.x = x === ROW || (names.includes(x) && x !== this.y) ? x : (grows.find((name) => name !== this.y) ?? ROW);
     this.drawTools();
     this.refresh();
+  }
+
+  /** Whether a column only grows, as the number of an epoch does, in the first curve that has it. */
+  grows(name) {
+    const run = this.withCurves(this.runs()).find((found) => name in this.curve(found).columns);
+    return this.curve(run).columns[name].every((value, at, all) => at === 0 || value > all[at - 1]);
   }
 
   names() {
