@@ -263,3 +263,54 @@ def as_time(value: Any) -> datetime.datetime:
     """Return a stored time; SQLite has it as text."""
     time = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
     return time.astimezone(datetime.UTC)
+
+
+class SessionVerdict(NamedTuple):
+    """What a session says of a metric, as far as accepting it needs it.
+
+    Attributes:
+        experiment: the experiment's name.
+        metric: the metric's name.
+        params: of the group.
+        fails: whether the gate failed for it.
+        mean: its mean, or None.
+        baseline_mean: what it was compared with, or None.
+        commit: of the session.
+        values: the metric by replicate.
+    """
+
+    experiment: str
+    metric: str
+    params: dict[str, Any]
+    fails: bool
+    mean: float | None
+    baseline_mean: float | None
+    commit: str | None
+    values: dict[str, float]
+
+
+def read_session_verdicts(connection: Connection, id_session: str) -> list[SessionVerdict]:
+    """Return what was said of the metrics of a session, in the order in which it was."""
+    query = (
+        select(
+            verdicts.c.experiment,
+            verdicts.c.metric,
+            verdicts.c.params,
+            verdicts.c.fails,
+            verdicts.c.mean,
+            verdicts.c.baseline_mean,
+            sessions.c.commit,
+            verdicts.c.details,
+        )
+        .join(sessions, sessions.c.id == verdicts.c.id_session)
+        .where(verdicts.c.id_session == id_session)
+        .order_by(verdicts.c.id_experiment, verdicts.c.position)
+    )
+    return [
+        SessionVerdict(*row)._replace(
+            params=load_json(row.params, "verdicts.params"),
+            fails=bool(row.fails),
+            values=load_json(row.details, "verdicts.details").get("values", {}) if row.details else {},
+        )
+        for row in connection.execute(query)
+    ]

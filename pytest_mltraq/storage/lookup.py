@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 from sqlalchemy import Column, and_, select
 from sqlalchemy.engine import Connection
 
+from pytest_mltraq.codec import load_json
 from pytest_mltraq.errors import NotFoundError, near
 from pytest_mltraq.storage.reader import find_experiment, list_names
 from pytest_mltraq.storage.schema import experiments, runs, sessions
@@ -101,3 +102,22 @@ def _find_ids(connection: Connection, kind: Kind, word: str) -> list[str]:
         begins = and_(column >= prefix, column < f"{prefix}g")
     query = select(column).where(begins).distinct().order_by(column).limit(MANY + 1)
     return list(connection.execute(query).scalars())
+
+
+def find_named_session(connection: Connection, word: str) -> str:
+    """Return the id of the newest session that a word names: `last`, a tag, the beginning of an id or of a commit.
+
+    Raises:
+        NotFoundError: there is none, or several have an id that begins so.
+    """
+    if word != NEWEST:
+        query = select(sessions.c.id, sessions.c.tags, sessions.c.commit).order_by(sessions.c.started_at.desc())
+        known = connection.execute(query).all()
+        tagged = next((row.id for row in known if word in load_json(row.tags, "tags")), None)
+        if tagged is not None:
+            return str(tagged)
+        if len(word) >= MIN_DIGITS and not _find_ids(connection, "session", word):
+            at_commit = next((row.id for row in known if row.commit and row.commit.startswith(word.lower())), None)
+            if at_commit is not None:
+                return str(at_commit)
+    return find_session(connection, word)
