@@ -127,13 +127,23 @@ def predicted(candidate: Sequence[float], window: Sequence[Sequence[float]], rep
     center, sd = mean_and_sd(means)
     parts = [(sd**2 * (1 + 1 / len(means)), len(means) - 1)]
     if repeated:
-        everything = [*window, candidate]
-        df = sum(len(values) - 1 for values in everything)
-        parts.append((within_variance(everything) * (1 / len(candidate) + 1 / repeated), max(1, df)))
+        within, df = _variance_of_replicates(candidate, window, repeated)
+        parts.append((within * (1 / len(candidate) + 1 / repeated), df))
         error, degrees = _sum_of_variances(parts)
     else:
         error, degrees = math.sqrt(parts[0][0] + _extra_variance(len(candidate), window)), len(means) - 1
     return Estimate(statistics.fmean(candidate) - center, error, degrees)
+
+
+def _variance_of_replicates(
+    candidate: Sequence[float], window: Sequence[Sequence[float]], repeated: int
+) -> tuple[float, int]:
+    """Return what replicates vary by, and its degrees of freedom: those that come back in each session count once."""
+    of_window = repeated - 1 if max(map(len, window)) > 1 else 0
+    of_candidate = len(candidate) - 1
+    squares = of_window * within_variance(window) + of_candidate * within_variance([candidate])
+    df = max(1, of_window + of_candidate)
+    return squares / df, df
 
 
 def _extra_variance(replicates: int, window: Sequence[Sequence[float]]) -> float:
