@@ -108,7 +108,7 @@ class Recording:
             return []
         runs = sum(killed.outcomes.values())
         resume = "" if self._settings.resume else " (--mltraq-resume executes the others only)"
-        stored = f"{runs} {'run' if runs == 1 else 'runs'} of it are stored{resume}"
+        stored = f"{runs} {'run of it is' if runs == 1 else 'runs of it are'} stored{resume}"
         return [f"mltraq: the session of {killed.started_at:%Y-%m-%d %H:%M} UTC was interrupted: {stored}"]
 
     def pytest_report_header(self) -> list[str]:

@@ -42,7 +42,8 @@ def wake(config: pytest.Config, settings: Settings) -> None:
         # Before the recording: reports are written when the session was stored.
         config.pluginmanager.register(Reporting(config, settings, recording), "mltraq-reporting")
         config.pluginmanager.register(recording, "mltraq-recording")
-        config.add_cleanup(interrupt_when_terminated())
+        if settings.db is not None:
+            config.add_cleanup(interrupt_when_terminated())
         config.pluginmanager.register(Judging(config, settings, recording), "mltraq-judging")
 
 

@@ -175,11 +175,12 @@ def test_a_process_of_the_suite_is_killed_by_sigterm(pytester: pytest.Pytester, 
     result.assert_outcomes(passed=5)
 
 
-def test_without_a_database_sigterm_is_left_alone(pytester: pytest.Pytester) -> None:
-    """Asleep, and where nothing is stored."""
+@pytest.mark.parametrize("options", [(), ("--mltraq",)], ids=["asleep", "nothing stored"])
+def test_without_a_database_sigterm_is_left_alone(pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
+    """There is nothing that it could lose."""
     pytester.makepyfile(test_a="def test_a(run):\n    import os, signal\n    os.kill(os.getpid(), signal.SIGTERM)\n")
 
-    assert pytester.runpytest_subprocess().ret == -signal.SIGTERM
+    assert pytester.runpytest_subprocess(*options).ret == -signal.SIGTERM
 
 
 def test_a_step_that_ends_the_process(pytester: pytest.Pytester, rows: Rows) -> None:
@@ -202,7 +203,7 @@ def test_the_next_session_says_that_the_one_before_was_killed(pytester: pytest.P
     after_it = pytester.runpytest_subprocess("--mltraq-db=results.db")
 
     next_one.stdout.re_match_lines(
-        [rf"mltraq: the session of 20.* UTC was interrupted: {killed} runs? of it are stored"]
+        [rf"mltraq: the session of 20.* UTC was interrupted: {killed} runs? of it (is|are) stored"]
     )
     after_it.stdout.no_fnmatch_line("*was interrupted*")
     listed = program("ls", "--db", "results.db", "--format", "json", folder=pytester.path)
