@@ -67,7 +67,7 @@ function session(row, at) {
   return {
     ...row,
     at,
-    label: row.commit ? row.commit.slice(0, 8) : row.id.slice(0, 8),
+    label: row.commit ? row.commit.slice(0, 8) : row.id.slice(0, 13), // an id begins with its millisecond
     started: Date.parse(row.started_at.replace(" ", "T")),
     finished: row.finished_at ? Date.parse(row.finished_at.replace(" ", "T")) : undefined,
     tags: row.tags ? row.tags.split("\n") : [],
