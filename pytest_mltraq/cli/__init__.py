@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "merge": "merging:merge",
     "import": "importing:import_files",
     "upgrade": "keeping:upgrade",
+    "doctor": "diagnosing:doctor",
 }
 """Where each command is: `module:name`."""
 

@@ -74,6 +74,24 @@ class View:
             self._define(connection)
         self._known |= missing
 
+    def define_anew(self, connection: Connection, columns: Iterable[tuple[Columns, Columns]]) -> None:
+        """Define the view by these columns alone, whatever became of it."""
+        row = connection.execute(select(views.c.view).where(views.c.experiment == self.experiment)).first()
+        self._name = None if row is None else row.view
+        self._kinds = {}
+        self._note(columns)
+        self._define(connection)
+
+    def expected_columns(self, connection: Connection, columns: Iterable[tuple[Columns, Columns]]) -> list[str]:
+        """Return the columns that the view should have: those that are noted, and these.
+
+        Raises:
+            CorruptDataError: what is noted of it can't be read.
+        """
+        self._read(connection)
+        self._note(columns)
+        return [*_OWN, *self._names()]
+
     def _read(self, connection: Connection) -> bool:
         """Read what the view has; another process may have defined it anew. Returns whether there is none yet."""
         row = connection.execute(
