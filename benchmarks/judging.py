@@ -201,17 +201,20 @@ def second_looks(trials: int) -> Iterator[Row]:
     for sessions, rho, drop in itertools.product((1, 10), (0.0, 0.5, 0.9), (0.0, 1.0)):
         world = World(sessions, 5, rho)
         chance = make_chance(world, drop)
-        once = twice = 0
+        once = twice = both = 0
         for _ in range(trials):
             candidate, history, again = world.draw(chance, drop)
             first = judge("simulated", metric, {}, candidate, history)
             once += first.fails
             if first.fails:
-                twice += confirm(first, judge("simulated", metric, {}, again, history)).fails
+                second = judge("simulated", metric, {}, again, history)
+                twice += confirm(first, second).fails
+                both += second.fails
         what = f"{sessions} of 5, correlation {rho:g}, {f'drop {drop:g}' if drop else 'no change'}"
         if drop:
             yield at_least(f"{what}: one look", Share(once, trials))
             yield at_least(f"{what}: confirmed", Share(twice, trials))
+            yield at_least(f"{what}: were both to be significant", Share(both, trials))
         else:
             yield at_most(f"{what}: one look", Share(once, trials), 0.05)
             yield at_most(f"{what}: confirmed", Share(twice, trials), 0.05)
