@@ -11,7 +11,7 @@ import pytest
 
 from pytest_mltraq.acceptance import FILE_NAME, read_acceptances
 from pytest_mltraq.baseline import Baseline, Here, look_around, parse_baseline
-from pytest_mltraq.errors import ConfigurationError, StorageError, near
+from pytest_mltraq.errors import ConfigurationError, MltraqError, StorageError, near
 from pytest_mltraq.judged import Judged
 from pytest_mltraq.plugin.options import Settings
 from pytest_mltraq.plugin.recording import Recording, Stored
@@ -94,7 +94,7 @@ class Judging:
                 stored = self._recording.stored() or stored
                 self.judged = self._read(stored, here)
             self._store(stored)
-        except StorageError as error:
+        except MltraqError as error:  # the database fails, or what is stored in it is damaged
             self._recording.fail(f"the metrics were not judged: {error}")
             return
         self._recording.show(self.judged)

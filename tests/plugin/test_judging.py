@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
@@ -276,3 +278,15 @@ def test_a_database_that_fails_is_no_good_verdict(suite: Pytest, pytester: pytes
 
     assert result.ret == pytest.ExitCode.INTERNAL_ERROR
     result.stdout.fnmatch_lines(["the metrics were not judged: *no such table: verdicts*"])
+
+
+def test_a_damaged_history_is_no_good_verdict(suite: Pytest, pytester: pytest.Pytester) -> None:
+    """What is stored of an earlier session can't be read: the session fails, and says where."""
+    suite()
+    with contextlib.closing(sqlite3.connect(pytester.path / "results.db")) as connection, connection:
+        connection.execute("UPDATE experiments SET metrics = '{'")
+
+    result = suite(DROP=0.2)
+
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.stdout.fnmatch_lines(["the metrics were not judged: metrics: expected a JSON document, found '{'*"])
