@@ -14,7 +14,7 @@ from pytest_mltraq.bunch import Bunch, FrozenBunch
 from pytest_mltraq.codec.text import odd_text
 from pytest_mltraq.errors import ConfigurationError
 from pytest_mltraq.execution import execute_runs, with_config
-from pytest_mltraq.frames import frame_of
+from pytest_mltraq.frames import frame_of, some_of
 from pytest_mltraq.grid import expand_grid, own_values
 from pytest_mltraq.run import Run, derive_seed, new_id
 from pytest_mltraq.steps import Step, StepCode, list_steps, step_code
@@ -82,16 +82,19 @@ class Runs(dict[uuid.UUID, Run]):
         self.add(run)
         return run
 
-    def df(self, max_level: int = 0, *, params: bool = False) -> pandas.DataFrame:
+    def df(self, max_level: int = 0, *, params: bool = False, fields: Iterable[str] | None = None) -> pandas.DataFrame:
         """Return the fields as a DataFrame: `id_run`, then a column for each field, one row per run.
 
         Args:
             max_level: how many levels of dicts become columns of their own, named `outer.inner`.
             params: whether there is a column for each param too, before the fields; a field wins over a param of the
                 same name.
+            fields: the fields that there is a column for; None is all. Arrays, tables and other objects of a database
+                that are not among them are not read.
         """
+        names = None if fields is None else list(fields)
         rows = [
-            {"id_run": run.id_run} | (dict(run.given_params) if params else {}) | dict(run.fields)
+            {"id_run": run.id_run} | (dict(run.given_params) if params else {}) | some_of(run.fields, names)
             for run in self.values()
         ]
         return frame_of(rows, ["id_run"], max_level)
@@ -278,10 +281,10 @@ class Experiment:
         """
         self.session.delete(self)
 
-    def df(self, max_level: int = 0) -> pandas.DataFrame:
-        """Return id, name and fields as a DataFrame of one row."""
+    def df(self, max_level: int = 0, *, fields: Iterable[str] | None = None) -> pandas.DataFrame:
+        """Return id, name and fields as a DataFrame of one row; see `Runs.df`."""
         own = {"id_experiment": self.id_experiment, "name": self.name}
-        return frame_of([own | self.fields], list(own), max_level)
+        return frame_of([own | some_of(self.fields, fields)], list(own), max_level)
 
     def __or__(self, other: Experiment) -> Experiment:
         return Experiment(self.session).merge_runs(self.runs | other.runs)
@@ -314,8 +317,8 @@ def _html_table(runs: Runs) -> str:
         [
             str(run.id_run),
             run.outcome,
-            *(dict.get(run.given_params, name) for name in params),
-            *(dict.get(run.fields, name) for name in fields),
+            *map(dict(run.given_params).get, params),
+            *map(dict(run.fields).get, fields),
         ]
         for run in first
     ]

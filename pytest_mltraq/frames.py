@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ def frame_of(rows: Sequence[Mapping[str, Any]], first: list[str], max_level: int
     if not rows:
         return pd.DataFrame(columns=first)
     return pd.DataFrame.from_records([dict(_flat(row, max_level)) for row in rows])
+
+
+def some_of(values: Mapping[str, Any], names: Iterable[str] | None) -> dict[str, Any]:
+    """Return the values of some names, in their order; None is all."""
+    return dict(values) if names is None else {name: values[name] for name in names if name in values}
 
 
 def _flat(row: Mapping[str, Any], levels: int, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -98,6 +98,7 @@ def record_run(
     nodeid: str | None = None,
     worker: str | None = None,
     objects: Objects | None = None,
+    home: str | None = None,
 ) -> tuple[RunRecord, tuple[UnsupportedTypeError, ...]]:
     """Encode a run.
 
@@ -108,12 +109,13 @@ def record_run(
         nodeid: where pytest found it.
         worker: the process that ran it, under pytest-xdist.
         objects: what its params refer to.
+        home: names the database where it is going to be stored, which has the objects that were loaded from it.
 
     Returns:
         The record, and an error for each field that can't be stored and is not in it.
     """
     found: Objects = dict(objects) if objects else {}
-    fields = encode_document(run.fields, "fields", found)
+    fields = encode_document(run.fields, "fields", found, home)
     record = RunRecord(
         id_run=str(run.id_run),
         position=position,
@@ -135,14 +137,14 @@ def record_run(
     return record, fields.refused
 
 
-def encode_params(run: Run) -> tuple[Encoded, Objects]:
+def encode_params(run: Run, home: str | None = None) -> tuple[Encoded, Objects]:
     """Encode the params that a run was given.
 
     Raises:
         UnsupportedTypeError: one can't be stored; several: an ExceptionGroup.
     """
     objects: Objects = {}
-    encoded = encode_document(run.given_params, "params", objects)
+    encoded = encode_document(run.given_params, "params", objects, home)
     raise_refused(encoded.refused)
     return encoded, objects
 
@@ -158,6 +160,7 @@ def record_experiment(
     nodeid: str | None,
     root: Path,
     metrics: Iterable[Mapping[str, Any]] | None = None,
+    home: str | None = None,
 ) -> ExperimentRecord:
     """Encode an experiment.
 
@@ -171,12 +174,13 @@ def record_experiment(
         nodeid: where pytest found it.
         root: the folder that files are named from.
         metrics: what it says of its metrics, as JSON takes it; None where it says nothing.
+        home: see `record_run`.
 
     Raises:
         UnsupportedTypeError: a field or config can't be stored; several: an ExceptionGroup.
     """
     objects: Objects = {}
-    encoded_fields = encode_document(fields, "fields", objects)
+    encoded_fields = encode_document(fields, "fields", objects, home)
     encoded_config = encode_document(FrozenBunch(hide_secrets(config)), "config", objects)
     raise_refused((*encoded_fields.refused, *encoded_config.refused))
     return ExperimentRecord(

@@ -179,11 +179,11 @@ class Run:
         duplicate.fields, duplicate.state = copy.deepcopy(self.fields), Bunch(self.state)
         return duplicate
 
-    def df(self, max_level: int = 0) -> pandas.DataFrame:
+    def df(self, max_level: int = 0, *, fields: Iterable[str] | None = None) -> pandas.DataFrame:
         """Return the fields as a DataFrame of one row; see `Runs.df`."""
-        from pytest_mltraq.frames import frame_of
+        from pytest_mltraq.frames import frame_of, some_of
 
-        return frame_of([{"id_run": self.id_run} | self.fields], ["id_run"], max_level)
+        return frame_of([{"id_run": self.id_run} | some_of(self.fields, fields)], ["id_run"], max_level)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__ if name != "vars"}
@@ -261,7 +261,7 @@ _NOTHING = FrozenBunch()
 
 
 def _frozen(values: Mapping[str, Any] | None) -> FrozenBunch:
-    return values if type(values) is FrozenBunch else FrozenBunch(values) if values else _NOTHING
+    return values if isinstance(values, FrozenBunch) else FrozenBunch(values) if values else _NOTHING
 
 
 @contextlib.contextmanager

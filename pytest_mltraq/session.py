@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mltraq import environment
-from pytest_mltraq.bunch import FrozenBunch
+from pytest_mltraq.bunch import frozen
 from pytest_mltraq.errors import AlreadyExistsError, ConfigurationError, UnsupportedTypeError
 from pytest_mltraq.experiment import Experiment, IfExists, Runs, shorten
 from pytest_mltraq.progress import progress_bar
@@ -25,6 +25,7 @@ from pytest_mltraq.record import (
 )
 from pytest_mltraq.run import new_id
 from pytest_mltraq.storage import Database, reader, schema, writer
+from pytest_mltraq.storage.objects import ObjectSource
 from pytest_mltraq.storage.views import View
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Session:
                 what = f"experiment {name or wanted!r}" + (f" of session {session}" if session else "")
                 raise reader.not_found(connection, what, str(name or wanted))
             experiment = Experiment(self, name)
-            _fill(experiment, reader.load_experiment(connection, found))
+            _fill(experiment, reader.load_experiment(connection, found, ObjectSource(self.db)))
         return experiment
 
     def persist_experiment(
@@ -119,7 +120,7 @@ class Session:
 
     def persist(self, experiment: Experiment, if_exists: IfExists) -> None:
         """Store an experiment; see `Experiment.persist`."""
-        runs = _record_runs(experiment)
+        runs = _record_runs(experiment, self.db.identity)
         with self.db.writing() as connection:
             schema.lock_writers(connection)
             id_experiment = self._make_room(connection, experiment, if_exists)
@@ -133,6 +134,7 @@ class Session:
                 doc=experiment.doc,
                 nodeid=experiment.nodeid,
                 root=_folder(),
+                home=self.db.identity,
             )
             writer.add_experiment(connection, described, str(self.id_session))
             writer.add_runs(connection, runs, str(id_experiment), View(experiment.name))
@@ -145,7 +147,7 @@ class Session:
             found = None if connection is None else self._find(connection, experiment)
             if connection is None or found is None:
                 raise reader.not_found(connection, f"experiment {experiment.name!r}", experiment.name)
-            _fill(experiment, reader.load_experiment(connection, found))
+            _fill(experiment, reader.load_experiment(connection, found, ObjectSource(self.db)))
 
     def delete(self, experiment: Experiment) -> None:
         """Remove a stored experiment; see `Experiment.delete`."""
@@ -223,14 +225,14 @@ def create_experiment(name: str | None = None, url: str | os.PathLike[str] | Non
     return Session(url).create_experiment(name, **fields)
 
 
-def _record_runs(experiment: Experiment) -> list[RunRecord]:
-    """Encode the runs of an experiment; all that can't be stored is said at once."""
+def _record_runs(experiment: Experiment, home: str) -> list[RunRecord]:
+    """Encode the runs of an experiment for a database; all that can't be stored is said at once."""
     records: list[RunRecord] = []
     refused: list[UnsupportedTypeError] = []
     with progress_bar("encoding", len(experiment.runs), unit="run") as advance:
         for position, run in enumerate(experiment.runs.values()):
-            params, objects = encode_params(run)
-            record, errors = record_run(run, position=position, params=params, objects=objects)
+            params, objects = encode_params(run, home)
+            record, errors = record_run(run, position=position, params=params, objects=objects, home=home)
             records.append(record)
             refused += errors
             advance(1)
@@ -243,5 +245,6 @@ def _fill(experiment: Experiment, stored: reader.StoredExperiment) -> None:
     experiment.fields, experiment.config = stored.fields, stored.config
     experiment.code, experiment.doc, experiment.nodeid = stored.code, stored.doc, stored.nodeid
     experiment.runs = Runs(stored.runs)
+    config = frozen(stored.config)
     for run in experiment.runs.values():
-        run.config = FrozenBunch(stored.config)
+        run.config = config

@@ -14,12 +14,13 @@ import polars as pl
 import pyarrow as pa
 from scipy import sparse
 
-from pytest_mltraq.bunch import Bunch, FrozenBunch
+from pytest_mltraq.bunch import Bunch, FrozenBunch, made
 from pytest_mltraq.sequence import Sequence
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two values can't be told apart by what a user sees of them."""
+    """Whether two values can't be told apart by what a user sees of them; a lazy bunch is used as a whole."""
+    left, right = made(left), made(right)
     if type(left) is not type(right):
         return False
     return _comparison(left)(left, right)
@@ -83,7 +84,7 @@ def _same_dict(left: dict[Any, Any], right: dict[Any, Any]) -> bool:
 def _same_bunch(left: Bunch, right: Bunch) -> bool:
     return (
         _same_dict(left, right)
-        and vars(right).keys() == right.keys()
+        and vars(right).keys() == dict.keys(right)
         and all(vars(right)[key] is right[key] for key in right)
     )
 

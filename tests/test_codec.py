@@ -104,7 +104,7 @@ def corrupt(plain: Any, entry: Any, objects: Mapping[str, Stored] | None = None)
     """Restore a field that is damaged; return what was raised."""
     load = (objects or {}).__getitem__
     with pytest.raises(CorruptDataError) as caught:
-        decode_document(dump_json({"value": plain}), {"value": entry}, load, "fields")
+        dict(decode_document(dump_json({"value": plain}), {"value": entry}, load, "fields"))
     return caught.value
 
 
@@ -167,7 +167,7 @@ def test_a_document_comes_back(fields: dict[str, Any]) -> None:
     encoded = encode_document(fields, "fields", objects)
 
     types = None if encoded.types is None else load_json(dump_json(encoded.types), "types")
-    assert same(decode_document(encoded.document, types, objects.__getitem__, "fields"), fields)
+    assert same(dict(decode_document(encoded.document, types, objects.__getitem__, "fields")), fields)
 
 
 @given(arrays())
@@ -898,7 +898,7 @@ def described(**params: Any) -> dict[str, Any]:
     """Encode params, and restore them."""
     encoded = encode_document(FrozenBunch(params), "params", {})
     assert encoded.refused == ()
-    return decode_document(encoded.document, encoded.types, no_objects, "params")
+    return dict(decode_document(encoded.document, encoded.types, no_objects, "params"))
 
 
 @pytest.mark.parametrize(
@@ -1040,7 +1040,7 @@ def test_arbitrary_types_are_read_or_are_corrupt_data(plain: Any, entry: Any) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            decode_document(dump_json({"value": plain}), {"value": entry}, no_objects, "fields")
+            dict(decode_document(dump_json({"value": plain}), {"value": entry}, no_objects, "fields"))
         except CorruptDataError as error:
             assert error.path.startswith("fields")  # noqa: PT017 - there may be no error
 
@@ -1206,7 +1206,7 @@ def test_reading_imports_nothing_that_data_names() -> None:
         "from pytest_mltraq.codec import decode_document\n"
         "for name in ('antigravity', 'antigravity.fly', 'pytest_mltraq.antigravity', 'numpy.antigravity'):\n"
         "    try:\n"
-        "        decode_document('{\"a\": 1}', {'a': [name, 1]}, {}.__getitem__, 'fields')\n"
+        "        dict(decode_document('{\"a\": 1}', {'a': [name, 1]}, {}.__getitem__, 'fields'))\n"
         "    except CorruptDataError:\n"
         "        print('refused')\n"
         "print('antigravity' in sys.modules)"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from pytest_mltraq.bunch import Bunch, FrozenBunch
+from pytest_mltraq.bunch import Bunch, FrozenBunch, Later
 from pytest_mltraq.codec.bundle import unpack
 from pytest_mltraq.codec.families import find_family
-from pytest_mltraq.codec.forms import Buffer, Path, Plain, Stored
+from pytest_mltraq.codec.forms import Buffer, Path, Plain, Source, Stored
 from pytest_mltraq.errors import CorruptDataError
 
 Restorer = Callable[["Decoder", Plain, list[Any], Path], Any]
@@ -35,10 +36,12 @@ class Decoder:
 
     Args:
         load: returns the object of a name that `Encoder.add` gave.
+        source: where the objects are, for values that are stored again as they are.
     """
 
-    def __init__(self, load: Callable[[Any], Stored]) -> None:
+    def __init__(self, load: Callable[[Any], Stored], source: Source | None = None) -> None:
         self.load = load
+        self.source = source
 
     def decode(self, plain: Plain, entry: Any, path: Path) -> Any:
         """Restore a value.
@@ -83,6 +86,35 @@ class Decoder:
         for key, entry in entries.items():
             values[key] = self.decode(plain[key], entry, f"{path}[{key!r}]")
         return values
+
+
+class StoredValue(Later):
+    """A value that is restored when it is used first.
+
+    Attributes:
+        decoder: restores it.
+        plain: what the document says.
+        entry: what JSON lost.
+        path: where it is, for errors.
+    """
+
+    __slots__ = ("decoder", "entry", "path", "plain")
+
+    def __init__(self, decoder: Decoder, plain: Plain, entry: Any, path: Path) -> None:
+        self.decoder, self.plain, self.entry, self.path = decoder, plain, entry, path
+
+    def make(self) -> Any:
+        """Restore the value.
+
+        Raises:
+            CorruptDataError: its entry or its object can't be read.
+            StorageError: the database was closed.
+        """
+        return self.decoder.decode(self.plain, self.entry, self.path)
+
+    def copied(self) -> StoredValue:
+        """Return what restores an equal value."""
+        return StoredValue(self.decoder, copy.deepcopy(self.plain), self.entry, self.path)
 
 
 def _restorer(entry: Any, path: Path) -> Restorer:

@@ -23,11 +23,12 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from pytest_mltraq.bunch import FrozenBunch
-from pytest_mltraq.codec.decoder import Decoder
+from pytest_mltraq.bunch import Bunch, FrozenBunch, lazy
+from pytest_mltraq.codec.decoder import Decoder, StoredValue
 from pytest_mltraq.codec.encoder import Encoder, are_plain, is_finite, member_path
 from pytest_mltraq.codec.forms import (
     EXACT,
+    IN_PLACE,
     KINDS,
     MAX_BIGINT,
     MAX_OBJECT,
@@ -35,13 +36,16 @@ from pytest_mltraq.codec.forms import (
     Columns,
     Entry,
     Objects,
+    Pair,
     Path,
     Plain,
+    Source,
     Stored,
     TooLargeError,
     digest_object,
     dump_json,
     load_json,
+    references,
 )
 from pytest_mltraq.codec.text import odd_text
 from pytest_mltraq.errors import CorruptDataError, UnsupportedTypeError
@@ -65,20 +69,22 @@ class Encoded(NamedTuple):
     refused: tuple[UnsupportedTypeError, ...]
 
 
-def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | None) -> Encoded:
+def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | None, home: str | None = None) -> Encoded:
     """Encode the params, config or fields of a run.
 
     Args:
         values: the values by name.
         path: what the values are, for errors, such as `fields`.
         objects: takes the objects that the values refer to; None only checks whether the values can be stored.
+        home: names the database where they are going to be stored, which has the objects that were loaded from it.
     """
     # A field may be called `items`, which would hide the method of that name.
     items = values if isinstance(values, dict) else dict(values)
     quick = _encode_exact(items)
     if quick is not None:
         return quick
-    encoder = Encoder(_Digests(objects).add, describe=isinstance(values, FrozenBunch))
+    digests = _Digests(objects, home)
+    encoder = Encoder(digests.add, describe=isinstance(values, FrozenBunch), keep=digests.keep)
     plain: dict[str, Plain] = {}
     types: dict[str, Any] = {}
     refused = []
@@ -114,26 +120,41 @@ def find_refused(values: Mapping[str, Any], path: Path) -> tuple[UnsupportedType
     return encode_document(values, path, None).refused
 
 
-def decode_document(document: str, types: Any, load: Callable[[str], Stored], path: Path) -> dict[str, Any]:
-    """Restore what `encode_document` encoded.
+def decode_document(
+    document: str,
+    types: Any,
+    load: Callable[[str], Stored],
+    path: Path,
+    *,
+    kind: type[Bunch] = Bunch,
+    source: Source | None = None,
+) -> Bunch:
+    """Restore what `encode_document` encoded; values of which JSON loses something are restored when they are used.
 
     Args:
         document: plain JSON.
         types: what JSON lost, or None.
         load: returns the object of a digest.
         path: what the values are, for errors.
+        kind: the kind of bunch that is made.
+        source: where the objects are; values that nobody used are then stored again without reading them.
 
     Raises:
-        CorruptDataError: the document, its types or an object can't be read.
+        CorruptDataError: the document or its types can't be read.
     """
     plain = load_json(document, path)
     if type(plain) is not dict:
         message = f"expected a JSON object, found {type(plain).__name__}"
         raise CorruptDataError(path, message)
     if types is None:
-        return plain
-    decoder = Decoder(load)
-    return decoder.decode(plain, ["dict", types], path)  # type: ignore[no-any-return]
+        return kind(plain)
+    if type(types) is not dict or not types.keys() <= plain.keys():
+        message = f"expected an entry for values of {path}, found {str(types)[:40]!r}"
+        raise CorruptDataError(path, message)
+    decoder = Decoder(load, source)
+    for name, entry in types.items():
+        plain[name] = StoredValue(decoder, plain[name], entry, member_path(path, name))
+    return lazy(plain, kind)
 
 
 def columns_of(document: str, types: Mapping[str, Entry] | None) -> Columns:
@@ -198,8 +219,9 @@ def _grouped(kinds: Iterable[tuple[str, str]]) -> Columns:
 class _Digests:
     """Takes objects by the digest of their kind and bytes, so that equal ones are kept once."""
 
-    def __init__(self, objects: Objects | None) -> None:
+    def __init__(self, objects: Objects | None, home: str | None) -> None:
         self.objects = objects
+        self.home = home
 
     def add(self, kind: str, data: Callable[[], Iterable[Buffer]]) -> str:
         if self.objects is None:
@@ -211,3 +233,10 @@ class _Digests:
         digest = digest_object(stored)
         self.objects[digest] = stored
         return digest
+
+    def keep(self, value: StoredValue) -> Pair:
+        source = value.decoder.source
+        if self.objects is not None and source is not None:
+            for digest in source.known(references(dump_json(value.entry))):
+                self.objects.setdefault(digest, IN_PLACE if source.home == self.home else source.load(digest))
+        return value.plain, value.entry

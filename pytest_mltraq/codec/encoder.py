@@ -7,9 +7,10 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from pytest_mltraq.bunch import Bunch, FrozenBunch
+from pytest_mltraq.bunch import Bunch, FrozenBunch, LazyBunch, LazyFrozenBunch
 from pytest_mltraq.codec.bundle import pack
 from pytest_mltraq.codec.code import describe_code
+from pytest_mltraq.codec.decoder import StoredValue
 from pytest_mltraq.codec.families import find_family
 from pytest_mltraq.codec.forms import EXACT, INT64, Buffer, Pair, Path, Plain, Stored, dump_json
 from pytest_mltraq.codec.text import odd_text, readable
@@ -28,6 +29,7 @@ class Encoder:
         add: takes an object (its kind and what makes its bytes) and returns what to call it.
         describe: whether code is kept as its description (params, config) or refused (fields).
         inside: ids of the containers that the values are in.
+        keep: takes a stored value as it is, unread, and returns it encoded; None reads it.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class Encoder:
         *,
         describe: bool = False,
         inside: set[int] | None = None,
+        keep: Callable[[StoredValue], Pair] | None = None,
     ) -> None:
         self.add = add
+        self.keep = keep
         self.describe = describe
         self._inside: set[int] = set() if inside is None else inside
 
@@ -183,7 +187,7 @@ def _encode_other_keys(encoder: Encoder, value: dict[Any, Any], path: Path) -> P
         while text in plain:
             text += "'"
         plain[text] = item
-    return plain, [type(value).__name__, entries, keys, key_entries]
+    return plain, [_mapping_name(value), entries, keys, key_entries]
 
 
 def _key_text(key: Any) -> str:
@@ -196,7 +200,14 @@ def _encode_bunch(encoder: Encoder, value: Bunch, path: Path) -> Pair:
     if not are_plain(value):
         return _encode_other_keys(encoder, value, path)
     plain, entries = encoder.named(value, path)
-    return plain, [type(value).__name__, entries]
+    return plain, [_mapping_name(value), entries]
+
+
+def _mapping_name(value: dict[Any, Any]) -> str:
+    """Return the name of a mapping's restorer; a lazy bunch comes back as any other."""
+    if not isinstance(value, Bunch):
+        return "dict"
+    return "FrozenBunch" if isinstance(value, FrozenBunch) else "Bunch"
 
 
 def _encode_frozen(encoder: Encoder, value: FrozenBunch, path: Path) -> Pair:
@@ -205,6 +216,13 @@ def _encode_frozen(encoder: Encoder, value: FrozenBunch, path: Path) -> Pair:
         return _encode_bunch(encoder, value, path)
     finally:
         encoder.describe = described
+
+
+def _encode_stored(encoder: Encoder, value: StoredValue, path: Path) -> Pair:
+    """Encode a value that was loaded and not used since: as it is stored."""
+    if encoder.keep is None or value.decoder.source is None:
+        return encoder.encode(value.make(), path)
+    return encoder.keep(value)
 
 
 def member_path(path: Path, name: str) -> Path:
@@ -233,6 +251,9 @@ _WRITERS: Final[dict[type, Writer]] = {
     dict: _encode_dict,
     Bunch: _encode_bunch,
     FrozenBunch: _encode_frozen,
+    LazyBunch: _encode_bunch,
+    LazyFrozenBunch: _encode_frozen,
+    StoredValue: _encode_stored,
 }
 
 

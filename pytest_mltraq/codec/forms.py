@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Final
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -57,12 +59,43 @@ class TooLargeError(Exception):
     """An object has more bytes than a database takes."""
 
 
+IN_PLACE: Final = Stored("")
+"""An object that the database has already, where it must still be."""
+
 Objects = dict[str, Stored]
 """Objects by digest."""
 
 
+class Source(Protocol):
+    """Where objects were loaded from.
+
+    Attributes:
+        home: names the database.
+    """
+
+    home: str
+
+    def known(self, digests: Iterable[str]) -> set[str]:
+        """Return those of the digests whose objects are there."""
+
+    def load(self, digest: str) -> Stored:
+        """Return an object."""
+
+
+def references(types: str) -> Iterator[str]:
+    """Yield the digests that a JSON text of type entries refers to.
+
+    Whatever looks like a digest counts, also in entries that a newer version or another plugin wrote. A text of the
+    user's that looks like one keeps an object at most; a reference is never overlooked.
+    """
+    yield from _REFERENCE.findall(types)
+
+
 MAX_BIGINT: Final = 2**63
 """The first integer that a database's column of integers can't hold."""
+
+_REFERENCE: Final = re.compile(r'"([0-9a-f]{64})"')
+"""What the name of an object looks like in the JSON of `types`, whatever the entry says around it."""
 
 MAX_OBJECT: Final = 10**9 - 2**16
 """The largest object [bytes]: SQLite takes rows of 1 GB."""

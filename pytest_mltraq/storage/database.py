@@ -45,10 +45,18 @@ class Database:
         # A database in memory is one connection, which threads use one after another.
         self._turn = contextlib.nullcontext() if self._url.database != ":memory:" else threading.RLock()
         self._known: tuple[int, int] | None = None
+        self._is_closed = False
         self._version()  # what is wrong with it is said now
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def identity(self) -> str:
+        """What tells the database from every other one that this process uses."""
+        if self.file is not None:
+            return str(self.file.resolve())
+        return f"{self.url} {id(self)}" if self._url.database == ":memory:" else self.url
 
     def place(self) -> tuple[Path, str]:
         """Return the folder that belongs to the database, for a server's the current one, and its name as one of a file."""
@@ -128,6 +136,9 @@ class Database:
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Connection | None]:
         """Open a transaction that reads, whatever the tables; None where there is no file."""
+        if self._is_closed:
+            message = f"{self} was closed: what was not used before can't be read any more; load it in another session"
+            raise StorageError(message)
         if self.file is not None and not self._look_at(self.file):
             yield None
             return
@@ -209,7 +220,8 @@ class Database:
                 return list(result.keys()), [tuple(row) for row in result]
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open; nothing can be read afterwards."""
+        self._is_closed = True
         self._engine.dispose()
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any, Final
+import threading
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import case, func, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.codec import Stored, digest_object
+from pytest_mltraq.codec.forms import references
+from pytest_mltraq.errors import StorageError
 from pytest_mltraq.record import StoredObjects
 from pytest_mltraq.storage.rows import insert_rows
 from pytest_mltraq.storage.schema import experiments, objects, runs
+
+if TYPE_CHECKING:
+    from pytest_mltraq.storage.database import Database
 
 LARGE: Final = 2**16
 """Objects of this size [bytes] and above are written and read in pieces, so that no copy of them is made."""
@@ -24,12 +29,16 @@ PIECE: Final = 2**18
 MANY: Final = 500
 """Digests that a statement takes as parameters."""
 
-_REFERENCE: Final = re.compile(r'"([0-9a-f]{64})"')
-"""What the name of an object looks like in the JSON of `types`, whatever the entry says around it."""
+AHEAD: Final = 64
+"""How many small objects are read at once, at most 4 MiB."""
 
 
 def add_objects(connection: Connection, records: Iterable[StoredObjects]) -> None:
-    """Store the objects of records; of those that are there already nothing is written."""
+    """Store the objects of records; of those that are there already nothing is written.
+
+    Raises:
+        StorageError: one that the database had (`IN_PLACE`) was removed since.
+    """
     wanted = {digest: content for objects_of_record in records for digest, content in objects_of_record.items()}
     present = _present(connection, wanted)
     small: list[tuple[Any, ...]] = []
@@ -37,8 +46,12 @@ def add_objects(connection: Connection, records: Iterable[StoredObjects]) -> Non
     # In one order everywhere: two that write the same ones wait for each other, and not both.
     for digest, (kind, buffers) in sorted(wanted.items()):
         size = sum(map(len, buffers))
-        if digest not in present:
-            (small if size < LARGE else large).append((digest, kind, size, buffers))
+        if digest in present:
+            continue
+        if not kind:
+            message = f"object {digest} was removed since it was loaded: nothing was stored"
+            raise StorageError(message)
+        (small if size < LARGE else large).append((digest, kind, size, buffers))
     insert_rows(connection, objects, [(*row, b"".join(buffers)) for *row, buffers in small])
     for *row, buffers in large:
         if (driver := _sqlite(connection)) is not None:
@@ -122,13 +135,63 @@ def check_object(digest: str, stored: Stored) -> Stored:
     return stored
 
 
-def references(types: str) -> Iterator[str]:
-    """Yield the digests that the JSON of a row's `types` refers to.
+class ObjectSource:
+    """Reads the objects of a database when they are asked for, small ones together with those that are likely next.
 
-    Whatever looks like a digest counts, also in entries that a newer version or another plugin wrote. A text of the
-    user's that looks like one keeps an object at most; a reference is never overlooked.
+    Args:
+        database: where they are.
     """
-    yield from _REFERENCE.findall(types)
+
+    def __init__(self, database: Database) -> None:
+        self.home = database.identity
+        self._database = database
+        self._order: list[str] = []
+        self._places: dict[str, int] = {}
+        self._ahead: dict[str, Stored] = {}
+        self._known: set[str] = set()
+        self._lock = threading.RLock()
+
+    def expect(self, types: str | None) -> None:
+        """Take note of the digests in a row's `types`, in the order in which they are likely to be asked for."""
+        for digest in () if types is None else references(types):
+            if digest not in self._places:
+                self._places[digest] = len(self._order)
+                self._order.append(digest)
+
+    def look(self, connection: Connection) -> None:
+        """Find out which of the expected digests are objects of the database, and not texts that look like it."""
+        self._known = _present(connection, self._order)
+
+    def known(self, digests: Iterable[str]) -> set[str]:
+        """Return those of the digests whose objects were in the database when it was looked at."""
+        return self._known.intersection(digests)
+
+    def load(self, digest: str) -> Stored:
+        """Return an object.
+
+        Raises:
+            LookupError: it is not in the database.
+            ValueError: its content has another digest.
+            StorageError: the database can't be read, or was closed.
+        """
+        with self._lock:
+            stored = self._ahead.pop(digest, None)
+            if stored is None:
+                stored = self._read(digest)
+        return check_object(digest, stored)
+
+    def _read(self, digest: str) -> Stored:
+        place = self._places.get(digest, -1)
+        wanted = [digest] if place < 0 else self._order[place : place + AHEAD]
+        with self._database.reading() as connection:
+            found = {} if connection is None else read_objects(connection, wanted)
+            if connection is None or digest not in found:
+                message = f"object {digest} is missing in {self._database}: it was removed, or the database is damaged"
+                raise LookupError(message)
+            stored = found.pop(digest) or _read_large(connection, digest)
+        # What was read ahead earlier and not asked for since is dropped, so that no more than this is held.
+        self._ahead = {name: content for name, content in found.items() if content is not None}
+        return stored
 
 
 def referenced_digests(connection: Connection, without: Collection[str] = ()) -> set[str]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import datetime
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
-from pytest_mltraq.codec import Stored, decode_document, load_json
+from pytest_mltraq.codec import decode_document, load_json
 from pytest_mltraq.errors import CorruptDataError, NotFoundError, near
 from pytest_mltraq.run import Run, RunError, StepTime
 from pytest_mltraq.steps import StepCode
-from pytest_mltraq.storage.objects import object_loader
+from pytest_mltraq.storage.objects import ObjectSource
 from pytest_mltraq.storage.schema import experiments, runs, sessions
 
 
@@ -89,27 +89,34 @@ def not_found(connection: Connection | None, what: str, name: str) -> NotFoundEr
     return NotFoundError(message)
 
 
-def load_experiment(connection: Connection, id_experiment: str) -> StoredExperiment:
-    """Load a version of an experiment with its runs.
+def load_experiment(connection: Connection, id_experiment: str, source: ObjectSource) -> StoredExperiment:
+    """Load a version of an experiment with its runs; values of which JSON loses something are restored when they are used.
+
+    Args:
+        connection: in a transaction.
+        id_experiment: its id.
+        source: reads objects, later.
 
     Raises:
         CorruptDataError: what is stored of it can't be read.
     """
     row = connection.execute(select(experiments).where(experiments.c.id_experiment == id_experiment)).one()
-    load = object_loader(connection)
     types = read_types(row, id_experiment)
+    source.expect(row.types)
     query = select(runs).where(runs.c.id_experiment == id_experiment).order_by(runs.c.position, runs.c.id_run)
     with _readable(f"experiment {row.id_experiment}"):
-        return StoredExperiment(
+        found = StoredExperiment(
             uuid.UUID(row.id_experiment),
             row.name,
-            Bunch(decode_document(row.fields, types.get("fields"), load, "fields")),
-            Bunch(decode_document(row.config, types.get("config"), load, "config")),
+            decode_document(row.fields, types.get("fields"), source.load, "fields", source=source),
+            decode_document(row.config, types.get("config"), source.load, "config", source=source),
             [StepCode(**code) for code in load_json(row.code, "code")],
             row.doc,
             row.nodeid,
-            [_load_run(run, load) for run in connection.execute(query)],
+            [_load_run(run, source) for run in connection.execute(query)],
         )
+    source.look(connection)
+    return found
 
 
 @contextlib.contextmanager
@@ -124,19 +131,19 @@ def _readable(path: str) -> Iterator[None]:
         raise CorruptDataError(path, message) from error
 
 
-def _load_run(row: Row[Any], load: Callable[[str], Stored]) -> Run:
+def _load_run(row: Row[Any], source: ObjectSource) -> Run:
     with _readable(f"run {row.id_run}"):
-        return _restore_run(row, load)
+        return _restore_run(row, source)
 
 
-def _restore_run(row: Row[Any], load: Callable[[str], Stored]) -> Run:
-    types = read_types(row, row.id_run)
-    run = Run(
-        FrozenBunch(decode_document(row.params, types.get("params"), load, f"run {row.id_run}: params")),
-        fields=decode_document(row.fields, types.get("fields"), load, f"run {row.id_run}: fields"),
-        seed=row.seed,
-        id_run=uuid.UUID(row.id_run),
+def _restore_run(row: Row[Any], source: ObjectSource) -> Run:
+    types, of_run = read_types(row, row.id_run), f"run {row.id_run}: "
+    source.expect(row.types)
+    params = decode_document(
+        row.params, types.get("params"), source.load, f"{of_run}params", kind=FrozenBunch, source=source
     )
+    run = Run(params, seed=row.seed, id_run=uuid.UUID(row.id_run))
+    run.fields = decode_document(row.fields, types.get("fields"), source.load, f"{of_run}fields", source=source)
     run.outcome = row.outcome
     run.steps = [StepTime(**step) for step in load_json(row.steps, "steps")]
     run.error = None if row.error is None else RunError(**load_json(row.error, "error"))
