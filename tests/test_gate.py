@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import math
-import time
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -374,9 +372,9 @@ def test_history_is_read_without_a_scan(tmp_path: Any) -> None:
     for _ in range(100):
         sessions.add([0.5] * 10_000, params=params, experiment="other")
     sessions.add(GOOD, metrics=[ACCURACY], day=400)
-    began = time.process_time()
+
     judged = judge_one(sessions, "window:200")
+
     assert judged.sessions == 200
     plan = sessions.database.select("EXPLAIN QUERY PLAN SELECT outcome FROM runs WHERE id_experiment IN ('a', 'b')")[1]
     assert all("SCAN" not in str(row) for row in plan)
-    assert datetime.timedelta(seconds=time.process_time() - began) < datetime.timedelta(seconds=5)
