@@ -24,8 +24,9 @@ from pytest_mltraq.record import (
     record_session,
 )
 from pytest_mltraq.run import new_id
-from pytest_mltraq.storage import Database, reader, schema, writer
+from pytest_mltraq.storage import Database, reader, writer
 from pytest_mltraq.storage.objects import ObjectSource
+from pytest_mltraq.storage.rows import lock_writers
 from pytest_mltraq.storage.views import View
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Session:
         """Store an experiment; see `Experiment.persist`."""
         runs = _record_runs(experiment, self.db.identity)
         with self.db.writing() as connection:
-            schema.lock_writers(connection)
+            lock_writers(connection)
             id_experiment = self._make_room(connection, experiment, if_exists)
             self._store_session(connection)
             described = record_experiment(

@@ -26,12 +26,10 @@ import psycopg
 import psycopg.sql
 import psycopg.types.string
 import pyarrow as pa
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.engine import make_url
 
 import pytest_mltraq as mltraq
-from pytest_mltraq.storage import schema
+from pytest_mltraq.storage import tables
 
 DATA = Path(__file__).parent / "data"
 
@@ -104,19 +102,14 @@ def fill(url: str) -> None:
 
 def dump(url: str) -> str:
     """Write a PostgreSQL database as SQL text, which any connection can run."""
-    dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    tables = schema.metadata.sorted_tables
-    statements = ["CREATE SCHEMA mltraq", "SET search_path = mltraq"]
-    for table in tables:
-        statements.append(str(CreateTable(table).compile(dialect=dialect)).strip())
-        statements += [str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=str)]
+    statements = ["CREATE SCHEMA mltraq", "SET search_path = mltraq", *tables.creation("postgresql")]
     with psycopg.connect(url, options="-csearch_path=mltraq -ctimezone=UTC") as server:
         server.adapters.register_loader("json", psycopg.types.string.TextLoader)
-        for table in tables:
-            names = ", ".join(f'"{column.name}"' for column in table.columns)
-            for row in server.execute(f"SELECT {names} FROM {table.name}"):
+        for table in tables.TABLES:
+            names = ", ".join(f'"{name}"' for name, _ in tables.columns_of(table))
+            for row in server.execute(f"SELECT {names} FROM {table}"):
                 values = ", ".join(psycopg.sql.Literal(value).as_string(server) for value in row)
-                statements.append(f"INSERT INTO {table.name} ({names}) VALUES ({values})")
+                statements.append(f"INSERT INTO {table} ({names}) VALUES ({values})")
         for name, query in server.execute("SELECT viewname, definition FROM pg_views WHERE schemaname = 'mltraq'"):
             statements.append(f'CREATE VIEW "{name}" AS {query.strip().removesuffix(";")}')
     return "".join(f"{statement};\n" for statement in statements)

@@ -19,7 +19,7 @@ from sqlalchemy.engine import create_engine, make_url
 import pytest_mltraq as mltraq
 from pytest_mltraq.errors import SchemaVersionError
 from pytest_mltraq.storage import Database
-from pytest_mltraq.storage.schema import SCHEMA_VERSION
+from pytest_mltraq.storage.tables import SCHEMA_VERSION
 from tests.exact import same
 from tests.golden import DATA, VALUES
 

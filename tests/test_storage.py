@@ -30,7 +30,7 @@ from sqlalchemy.engine import Engine, make_url
 
 import pytest_mltraq as mltraq
 from pytest_mltraq.errors import ForeignDatabaseError, SchemaVersionError
-from pytest_mltraq.storage import schema
+from pytest_mltraq.storage import tables
 from tests.exact import same
 
 NOBODY = 65534
@@ -1303,12 +1303,12 @@ def test_a_schema_of_our_name_that_is_not_ours_is_left_as_it_is(postgresql: str)
 def test_tables_of_a_newer_version_are_refused(database_url: str) -> None:
     """The error says both versions and what to do; nothing is written."""
     store(database_url, "example", {"x": 1})
-    sql(database_url, f"UPDATE mltraq_schema SET version = {schema.SCHEMA_VERSION + 1}")
+    sql(database_url, f"UPDATE mltraq_schema SET version = {tables.SCHEMA_VERSION + 1}")
 
     with pytest.raises(SchemaVersionError, match="upgrade") as caught:
         mltraq.create_session(database_url)
 
-    assert (caught.value.found, caught.value.expected) == (schema.SCHEMA_VERSION + 1, schema.SCHEMA_VERSION)
+    assert (caught.value.found, caught.value.expected) == (tables.SCHEMA_VERSION + 1, tables.SCHEMA_VERSION)
     assert sql(database_url, "SELECT count(*) FROM experiments") == [(1,)]
 
 

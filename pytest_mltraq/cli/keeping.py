@@ -141,7 +141,7 @@ def upgrade(database: Database) -> Table:
 
     Storing something in it does so too.
     """
-    from pytest_mltraq.storage.schema import SCHEMA_VERSION
+    from pytest_mltraq.storage.tables import SCHEMA_VERSION
 
     found = database.upgrade()
     if found is None:

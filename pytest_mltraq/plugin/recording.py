@@ -98,12 +98,12 @@ class Recording:
 
     def _describe_killed(self, database: Database) -> list[str]:
         """Say that the session before was killed, and what is left of it."""
-        with database.reading() as connection:
-            if connection is None:
-                return []
-            from pytest_mltraq.storage.listing import killed_session
+        if not database.is_unfinished():
+            return []
+        from pytest_mltraq.storage.listing import killed_session
 
-            killed = killed_session(connection)
+        with database.reading() as connection:
+            killed = None if connection is None else killed_session(connection)
         if killed is None:
             return []
         runs = sum(killed.outcomes.values())

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.engine import URL, Connection
-
 from pytest_mltraq.errors import StorageError
-from pytest_mltraq.storage import engine as engines
-from pytest_mltraq.storage import migrations
-from pytest_mltraq.storage.schema import SCHEMA_VERSION
+from pytest_mltraq.storage import migrations, sqlite
+from pytest_mltraq.storage.rows import execute
+from pytest_mltraq.storage.sqlite import SQLiteConnection, SQLiteFile
+from pytest_mltraq.storage.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pandas
+    from sqlalchemy.engine import URL, Connection, Engine
 
 
 class Database:
@@ -38,15 +39,33 @@ class Database:
     """
 
     def __init__(self, where: str | os.PathLike[str] | None = None) -> None:
-        self._url: URL = engines.parse_url(where)
-        self.url = engines.shown(self._url)
-        self.file = engines.sqlite_file(self._url)
-        self._engine = engines.open_engine(self._url)
+        self._where = where
+        path = sqlite.find_path(where)
+        self._sqlite = None if path is None else SQLiteFile(path)
+        if path is None:
+            from pytest_mltraq.storage import engine as engines
+
+            self.url, self.file = engines.shown(self._url), engines.sqlite_file(self._url)
+        else:
+            self.url, self.file = sqlite.show(path), path
         # A database in memory is one connection, which threads use one after another.
-        self._turn = contextlib.nullcontext() if self._url.database != ":memory:" else threading.RLock()
+        is_shared = self._sqlite is None and self._url.database == ":memory:"
+        self._turn = threading.RLock() if is_shared else contextlib.nullcontext()
         self._known: tuple[int, int] | None = None
         self._is_closed = False
         self._version()  # what is wrong with it is said now
+
+    @functools.cached_property
+    def _url(self) -> URL:
+        from pytest_mltraq.storage import engine as engines
+
+        return engines.parse_url(self._where)
+
+    @functools.cached_property
+    def _engine(self) -> Engine:
+        from pytest_mltraq.storage import engine as engines
+
+        return engines.open_engine(self._url, self._sqlite)
 
     def __str__(self) -> str:
         return self.url
@@ -73,33 +92,59 @@ class Database:
         Raises:
             StorageError: the database can't be written.
         """
-        with engines.translated(self._url), self.connected() as connection, self.transaction(connection):
+        with self._connected() as connection, self.transaction(connection):
             yield connection
 
     @contextlib.contextmanager
-    def connected(self) -> Iterator[Connection]:
-        """Hold a connection for several transactions; the folder of a SQLite file is made where it is missing.
+    def connected(self) -> Iterator[Connection | SQLiteConnection]:
+        """Hold a connection for several transactions, each with `transaction`, and what `writer` does in them.
 
         Raises:
             StorageError: the database can't be reached.
         """
-        with engines.translated(self._url):
-            if self.file is not None:
-                _make_folder(self.file)
-                self._look_at(self.file)
-            with self._engine.connect() as connection:
-                yield connection.execution_options(mltraq_writes=True)
+        if self._sqlite is None:
+            with self._connected() as connection:
+                yield connection
+        else:
+            self._make_room(self._sqlite.path)
+            with self._sqlite.connected() as light:
+                yield light
 
     @contextlib.contextmanager
-    def transaction(self, connection: Connection) -> Iterator[None]:
+    def _connected(self) -> Iterator[Connection]:
+        from pytest_mltraq.storage import engine as engines
+
+        if self.file is not None:
+            self._make_room(self.file)
+        with engines.translated(self._url), self._engine.connect() as connection:
+            yield connection.execution_options(mltraq_writes=True)
+
+    def _make_room(self, file: Path) -> None:
+        """Make the folder of a file where it is missing, and refuse a file that is not ours."""
+        sqlite.make_folder(file)
+        self._look_at(file)
+
+    @contextlib.contextmanager
+    def transaction(self, connection: Connection | SQLiteConnection) -> Iterator[None]:
         """Write in a transaction of a connection that is held; nothing of it is open afterwards, whatever happens."""
-        with self._turn, engines.translated(self._url), engines.undone_on_error(connection), connection.begin():
+        with self._turn, self._begin(connection):
             self._refuse_other_file(connection)
-            migrations.prepare(connection)
+            migrations.prepare(connection, self.url)
             yield
         self._known = connection.info.get("mltraq_file")
 
-    def _refuse_other_file(self, connection: Connection) -> None:
+    @contextlib.contextmanager
+    def _begin(self, connection: Connection | SQLiteConnection) -> Iterator[None]:
+        if isinstance(connection, SQLiteConnection):
+            with connection.begin():
+                yield
+            return
+        from pytest_mltraq.storage import engine as engines
+
+        with engines.translated(self._url), engines.undone_on_error(connection), connection.begin():
+            yield
+
+    def _refuse_other_file(self, connection: Connection | SQLiteConnection) -> None:
         """Refuse to write to a file that is no longer where it was when the connection was made.
 
         Raises:
@@ -107,7 +152,7 @@ class Database:
         """
         if self.file is None:
             return
-        identity = _identify(self.file)
+        identity = sqlite.identify(self.file)
         if connection.info.setdefault("mltraq_file", identity) != identity:
             message = (
                 f"{self.file} was {'removed' if identity is None else 'replaced by another file'} while it was written"
@@ -125,12 +170,12 @@ class Database:
             SchemaVersionError: the tables are older; the first transaction that writes upgrades them.
         """
         with self._begun() as connection:
-            version = None if connection is None else migrations.read_version(connection)
+            version = None if connection is None else migrations.read_version(connection, self.url)
             if connection is None or version is None:
                 yield None
             else:
                 if not older:
-                    migrations.refuse_older(connection, version)
+                    migrations.refuse_older(version, self.url)
                 yield connection
 
     @contextlib.contextmanager
@@ -142,6 +187,8 @@ class Database:
         if self.file is not None and not self._look_at(self.file):
             yield None
             return
+        from pytest_mltraq.storage import engine as engines
+
         with self._turn, engines.translated(self._url), self._engine.connect() as connection:
             if connection.dialect.name == "postgresql":  # what is read in several statements is of one moment
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
@@ -150,15 +197,37 @@ class Database:
 
     def _look_at(self, file: Path) -> bool:
         """Refuse a file of something else, which may have come into the place of ours; returns whether there is one."""
-        identity = _identify(file)
+        identity = sqlite.identify(file)
         if identity is not None and identity != self._known:
-            engines.refuse_foreign_file(file)
+            sqlite.refuse_foreign_file(file)
             self._known = identity
         return identity is not None
 
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[Connection | SQLiteConnection | None]:
+        """Open a transaction that reads by `rows.execute`, whatever the tables; None where there is no file."""
+        if self._sqlite is None:
+            with self._begun() as connection:
+                yield connection
+        elif not self._look_at(self._sqlite.path):
+            yield None
+        else:
+            with self._sqlite.connected() as light, light.begin(writes=False):
+                yield light
+
     def _version(self) -> int | None:
-        with self._begun() as connection:
-            return None if connection is None else migrations.read_version(connection)
+        """Return the version of the tables; None where there are none yet."""
+        with self.looking() as connection:
+            return None if connection is None else migrations.read_version(connection, self.url)
+
+    def is_unfinished(self) -> bool:
+        """Whether the newest session that is stored has not ended: it runs still, or was killed."""
+        if self._version() is None:
+            return False
+        newest = "SELECT finished_at FROM sessions ORDER BY started_at DESC, id DESC LIMIT 1"
+        with self.looking() as connection:
+            found = None if connection is None else execute(connection, newest).first()
+        return found is not None and found[0] is None
 
     def prepare_writing(self) -> None:
         """Find out whether the database can be written, and upgrade an older one; a new one is not made yet.
@@ -167,7 +236,7 @@ class Database:
             StorageError: it can't.
         """
         if self.file is not None:
-            _check_writable(self.file)
+            sqlite.check_writable(self.file)
         self.upgrade()
 
     def upgrade(self) -> int | None:
@@ -209,6 +278,8 @@ class Database:
 
     def select(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Return the columns and rows that a SELECT finds, as the driver gives them; see `query`."""
+        from pytest_mltraq.storage import engine as engines
+
         with self.reading() as connection:
             if connection is None:
                 message = f"{self} is empty: persist an experiment first"
@@ -222,38 +293,7 @@ class Database:
     def close(self) -> None:
         """Close what is open; nothing can be read afterwards."""
         self._is_closed = True
-        self._engine.dispose()
-
-
-def _identify(file: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another one in its place; None where there is none."""
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        message = f"{file} can't be read: {error.strerror}"
-        raise StorageError(message) from error
-    return found.st_dev, found.st_ino
-
-
-def _make_folder(file: Path) -> None:
-    """Make the folder of a file, and its parents."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"{file} can't be written: its folder can't be made ({error.strerror})"
-        raise StorageError(message) from error
-    _check_writable(file)
-
-
-def _check_writable(file: Path) -> None:
-    """Look whether a file and its folder can be written, or its folder be made; SQLite writes journals beside it."""
-    folder = next(place for place in file.absolute().parents if place.exists())
-    for place in (file, folder) if file.exists() else (folder,):
-        if not os.access(place, os.W_OK):
-            message = f"{file} can't be written: no permission for {place}"
-            raise StorageError(message)
-    if not folder.is_dir():
-        message = f"{file} can't be written: {folder} is no folder"
-        raise StorageError(message)
+        if "_engine" in vars(self):
+            self._engine.dispose()
+        if self._sqlite is not None:
+            self._sqlite.close()

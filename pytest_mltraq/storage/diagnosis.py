@@ -15,11 +15,12 @@ from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.errors import CorruptDataError, MltraqError
 from pytest_mltraq.record import to_text
 from pytest_mltraq.storage import checks
-from pytest_mltraq.storage.engine import quoted, run
+from pytest_mltraq.storage.engine import run
 from pytest_mltraq.storage.listing import to_time
 from pytest_mltraq.storage.objects import check_object, object_loader, unreferenced_objects
 from pytest_mltraq.storage.reader import read_types
-from pytest_mltraq.storage.schema import experiments, lock_writers, metadata, objects, runs, sessions, verdicts, views
+from pytest_mltraq.storage.rows import lock_writers, quoted
+from pytest_mltraq.storage.schema import experiments, metadata, objects, runs, sessions, verdicts, views
 from pytest_mltraq.storage.views import View, drop_view
 
 TOGETHER: Final = 200

@@ -1,12 +1,9 @@
-"""From a path or URL to a database that is ours: drivers, pragmas, and files that belong to something else."""
+"""SQLAlchemy's side of a database: URLs, drivers, transactions. What reads needs it, and all of PostgreSQL."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -17,26 +14,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import NullPool, StaticPool
 
 from pytest_mltraq.environment import without_password
-from pytest_mltraq.errors import ConfigurationError, ForeignDatabaseError, StorageError
-from pytest_mltraq.storage import schema
+from pytest_mltraq.errors import ConfigurationError, StorageError
+from pytest_mltraq.storage.sqlite import BUSY_TIMEOUT_S, SQLiteFile, configure, discard, say_cause
+from pytest_mltraq.storage.tables import SCHEMA_NAME
 
 IN_MEMORY: Final = "sqlite:///:memory:"
-BUSY_TIMEOUT_S: Final = 60
-"""How long a writer waits for the others before it gives up."""
-
-ROOM_BYTES: Final = 2**16
-"""What a disk has left, at most, that is full: a transaction and its journal take some pages of 16 KiB."""
-
-SMALLEST_BYTES: Final = 512
-"""The size of the smallest database that SQLite can make: one page."""
 
 _SCHEMES: Final = ("sqlite", "postgresql", "postgres")
-_SLIP: Final = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?:(?!//)")
-_OTHERS: Final = (
-    ({"experiments", "alembic_version", "metrics"}, "an MLflow database"),
-    ({"studies", "trials"}, "an Optuna database"),
-    ({"alembic_version"}, "a database that Alembic manages"),
-)
 
 
 def parse_url(where: str | os.PathLike[str] | None) -> URL:
@@ -48,9 +32,6 @@ def parse_url(where: str | os.PathLike[str] | None) -> URL:
     if where is None:
         return make_url(IN_MEMORY)
     given = os.fspath(where)
-    if _SLIP.match(given):
-        message = f"expected a file, sqlite:///PATH or postgresql://USER@HOST/NAME, found {given.partition(':')[0]}: without //"
-        raise ConfigurationError(message)
     if "://" not in given:
         return URL.create("sqlite", database=str(Path(given).expanduser()))
     scheme = given.partition("://")[0]
@@ -83,20 +64,28 @@ def shown(url: URL) -> str:
     return without_password(url.render_as_string(hide_password=True)).replace("%3Amemory%3A", ":memory:")
 
 
-def open_engine(url: URL) -> Engine:
-    """Make an engine whose transactions are safe with other writers; connects to nothing yet."""
+def open_engine(url: URL, file: SQLiteFile | None) -> Engine:
+    """Make an engine whose transactions are safe with other writers; connects to nothing yet.
+
+    Args:
+        url: the database.
+        file: what its connections are taken from.
+    """
     if url.get_backend_name() == "postgresql":
         # The search path is ours alone, so that a table of another tool is never taken for one of ours.
-        options = f"{url.query.get('options', '')} -csearch_path={schema.SCHEMA_NAME}".strip()
+        options = f"{url.query.get('options', '')} -csearch_path={SCHEMA_NAME}".strip()
         engine = create_engine(url, poolclass=NullPool, connect_args={"options": options})
         event.listen(engine, "connect", _configure_postgresql)
         return engine
-    engine = create_engine(
-        url,
-        poolclass=NullPool if sqlite_file(url) else StaticPool,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
-    )
-    event.listen(engine, "connect", _configure_sqlite)
+    if file is not None:
+        engine = create_engine("sqlite://", poolclass=NullPool, creator=file.open)
+    else:
+        engine = create_engine(
+            url,
+            poolclass=NullPool if sqlite_file(url) else StaticPool,
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", lambda connection, record: configure(connection))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -105,15 +94,6 @@ def _configure_postgresql(connection: Any, record: object) -> None:
     from psycopg.types.string import TextLoader
 
     connection.adapters.register_loader("json", TextLoader)  # documents are read as text: the codec takes them
-
-
-def _configure_sqlite(connection: Any, record: object) -> None:
-    connection.isolation_level = None  # the driver begins no transactions: _begin_sqlite does
-    # A killed process loses nothing with NORMAL in WAL mode; a power cut may lose the last commits, and damages nothing.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    # Of a new file only: documents are mostly longer than SQLite's page of 4 KiB, and a chain of pages costs.
-    connection.execute("PRAGMA page_size = 16384")
-    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -130,59 +110,6 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(url.database)
 
 
-def refuse_foreign_file(file: Path) -> None:
-    """Refuse a file that was not made by this package, by looking at it only.
-
-    It is opened by SQLite alone: a process that opens and closes a file by itself loses the locks that SQLite has on it.
-
-    Raises:
-        ForeignDatabaseError: it belongs to something else, which the message names.
-        StorageError: it can't be read.
-    """
-    if file.is_dir():
-        message = f"{file} is a folder: expected the path of a database file"
-        raise StorageError(message)
-    if 0 < file.stat().st_size < SMALLEST_BYTES:  # SQLite takes some of these for empty, and writes over them
-        message = f"{file} is no SQLite database: choose another path; the file was left as it is"
-        raise ForeignDatabaseError(message)
-    ((application, version),) = _look_at(file, "SELECT * FROM pragma_application_id, pragma_user_version")
-    if application == schema.APPLICATION_ID:
-        return
-    tables = dict(_look_at(file, "SELECT name, coalesce(sql, '') FROM sqlite_master"))
-    if tables or application or version:  # of another program
-        message = (
-            f"{file} is {_name_other(tables)}, not one of pytest-mltraq: choose another path; it was left as it is"
-        )
-        raise ForeignDatabaseError(message)
-
-
-def _look_at(file: Path, query: str) -> list[Any]:
-    """Return what a SELECT finds in a SQLite file, which is opened so that it can't change."""
-    # A file in WAL mode may have its tables in the journal beside it; without one, nothing is made there.
-    is_open = file.with_name(f"{file.name}-wal").exists()
-    path = file.resolve().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    uri = f"file:{path}?mode=ro" + ("" if is_open else "&immutable=1")
-    try:
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
-            return connection.execute(query).fetchall()
-    except sqlite3.OperationalError as error:
-        message = f"{file} can't be read: {error}{_cause(file, str(error))}"
-        raise StorageError(message) from error
-    except sqlite3.DatabaseError as error:
-        what = "no SQLite database" if "not a database" in str(error) else f"a damaged SQLite database ({error})"
-        message = f"{file} is {what}: choose another path; the file was left as it is"
-        raise ForeignDatabaseError(message) from error
-
-
-def _name_other(tables: dict[str, str]) -> str:
-    if "unsafe_pickle" in tables.get("experiments", ""):
-        return "an MLtraq database"
-    for names, description in _OTHERS:
-        if names <= tables.keys():
-            return description
-    return f"a database with {', '.join(sorted(tables)[:5])}" if tables else "a database of another program"
-
-
 @contextlib.contextmanager
 def translated(url: URL) -> Iterator[None]:
     """Turn the database's errors into ours, with the database's name and without its password."""
@@ -190,18 +117,9 @@ def translated(url: URL) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip()
-        message = f"{shown(url)}: {without_password(reason)}{_cause(sqlite_file(url), reason)}"
+        file = sqlite_file(url)
+        message = f"{shown(url)}: {without_password(reason)}{'' if file is None else say_cause(file, reason)}"
         raise StorageError(message) from error
-
-
-def _cause(file: Path | None, reason: str) -> str:
-    """Say that the disk is full where SQLite says no more than that it can't read or write."""
-    if file is None or "I/O error" not in reason:
-        return ""
-    with contextlib.suppress(OSError):
-        if shutil.disk_usage(file.parent).free < ROOM_BYTES:
-            return ": the disk is full"
-    return ""
 
 
 @contextlib.contextmanager
@@ -213,11 +131,6 @@ def undone_on_error(connection: Connection) -> Iterator[None]:
         with contextlib.suppress(connection.dialect.loaded_dbapi.Error, SQLAlchemyError):
             connection.connection.rollback()
         raise
-
-
-def quoted(name: str) -> str:
-    """Quote a name for SQL, as the standard says."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def run(connection: Connection, statement: str) -> CursorResult[Any]:
@@ -241,8 +154,9 @@ def without_writing(connection: Connection) -> Iterator[None]:
             raise no_select(str(error.statement)) from error
         raise
     finally:
-        if is_sqlite:  # the connection of a database in memory goes on; one to PostgreSQL is closed
+        if is_sqlite:  # the connection of a database in memory goes on; the others are closed
             connection.exec_driver_sql("PRAGMA query_only = OFF")
+            discard(connection.connection.driver_connection)
 
 
 def no_select(sql: str) -> StorageError:

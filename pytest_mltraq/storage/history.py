@@ -15,8 +15,9 @@ from pytest_mltraq.codec import Decoder, load_json
 from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.groups import readable_params
 from pytest_mltraq.storage.engine import run
+from pytest_mltraq.storage.rows import literal
 from pytest_mltraq.storage.schema import experiments, runs, sessions, verdicts
-from pytest_mltraq.storage.views import ODD_KEY, literal
+from pytest_mltraq.storage.views import ODD_KEY
 
 FINISHED: Final = (0, 1)
 """Exit statuses of pytest sessions that went to their end: all passed, or tests failed."""

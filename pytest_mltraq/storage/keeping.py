@@ -16,7 +16,9 @@ from pytest_mltraq.codec import dump_json, load_json
 from pytest_mltraq.storage.database import Database
 from pytest_mltraq.storage.listing import Filters, SessionRow, list_sessions
 from pytest_mltraq.storage.objects import unreferenced_objects
-from pytest_mltraq.storage.schema import experiments, lock_writers, objects, runs, sessions, verdicts
+from pytest_mltraq.storage.rows import lock_writers
+from pytest_mltraq.storage.schema import experiments, objects, runs, sessions, verdicts
+from pytest_mltraq.storage.sqlite import driver_of
 from pytest_mltraq.storage.views import drop_view
 
 MAY_RUN: Final = datetime.timedelta(days=1)
@@ -130,10 +132,11 @@ def shrink(database: Database) -> bool:
     if database.file is None:
         return True
     with database.connected() as connection:
-        driver: Any = connection.connection.driver_connection
+        driver = driver_of(connection)
         with contextlib.suppress(sqlite3.OperationalError):
-            driver.execute("VACUUM")
-            return True
+            if driver is not None:
+                driver.execute("VACUUM")
+                return True
     return False
 
 

@@ -8,16 +8,17 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple, cast
-
-from sqlalchemy.engine import Connection
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pytest_mltraq.errors import StorageError
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord, now
 from pytest_mltraq.storage import writer
 from pytest_mltraq.storage.database import Database
-from pytest_mltraq.storage.engine import BUSY_TIMEOUT_S
+from pytest_mltraq.storage.sqlite import BUSY_TIMEOUT_S, SQLiteConnection, driver_of
 from pytest_mltraq.storage.views import View
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
 
 GATHER_S: Final = 0.2
 """How soon after a store the next one is: well within the second that is promised, and long enough that ten thousand
@@ -81,7 +82,7 @@ class LiveSession:
         self._waiting: list[tuple[str, tuple[Any, ...]]] = []
         self._lock = threading.Lock()  # held by who stores
         self._exit_stack = contextlib.ExitStack()
-        self._connection: Connection | None = None
+        self._connection: Connection | SQLiteConnection | None = None
         self._has_log = False
         self._views: dict[str, View] = {}  # of the experiments that are known to be stored
         self._failure: Exception | None = None
@@ -167,12 +168,11 @@ class LiveSession:
 
     def _try(self) -> None:
         """Store what is waiting, unless the other thread is at it."""
-        if os.getpid() == self._process and self._lock.acquire(blocking=False):
-            try:
-                if self._waiting:
-                    self._store()
-            finally:
-                self._lock.release()
+        if os.getpid() != self._process or self._lock.locked():
+            return
+        with self._lock:  # not `acquire`, after which an interrupt would leave it held
+            if self._waiting:
+                self._store()
 
     def _store(self) -> None:
         """Store what is waiting, and say when the next time is."""
@@ -223,13 +223,12 @@ def _by_experiment(waiting: Iterable[tuple[str, tuple[Any, ...]]]) -> dict[str, 
     return runs
 
 
-def _set_journal(connection: Connection, mode: str) -> bool:
+def _set_journal(connection: Connection | SQLiteConnection, mode: str) -> bool:
     """Change SQLite's journal, which stays as it is on a network folder; returns False where others use the file now."""
-    if connection.dialect.name != "sqlite":
+    driver = driver_of(connection)
+    if driver is None:
         return True
-    # Not through SQLAlchemy, whose transaction would hinder it. Who reads for long is not waited for: the next store tries again.
-    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
-    try:
+    try:  # who reads for long is not waited for: the next store tries again
         driver.execute(f"PRAGMA busy_timeout = {SWITCH_MS}")
         driver.execute(f"PRAGMA journal_mode = {mode}")
     except sqlite3.OperationalError:

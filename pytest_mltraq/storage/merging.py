@@ -15,10 +15,9 @@ from pytest_mltraq.errors import NotFoundError
 from pytest_mltraq.progress import progress_bar
 from pytest_mltraq.record import to_text
 from pytest_mltraq.storage.database import Database
-from pytest_mltraq.storage.rows import insert_rows
+from pytest_mltraq.storage.rows import insert_rows, lock_writers
 from pytest_mltraq.storage.schema import (
     experiments,
-    lock_writers,
     objects,
     runs,
     sessions,
@@ -68,8 +67,9 @@ def merge(source: Database, target: Database) -> Merged:
             before = _count(writing)
             with progress_bar("merging", _size(reading), unit="row") as advance:
                 for table in MERGED:
+                    names = [column.name for column in table.columns]
                     for rows in _read(reading, table):
-                        insert_rows(writing, table, rows, **({"together": 1} if table is objects else {}))
+                        insert_rows(writing, table.name, names, rows, **({"together": 1} if table is objects else {}))
                         advance(len(rows))
             _finish_sessions(reading, writing)
             for name, columns in reading.execute(select(views.c.experiment, views.c.columns)):

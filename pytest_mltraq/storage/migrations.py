@@ -9,19 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import text
-from sqlalchemy.engine import Connection
-
-from pytest_mltraq.environment import without_password
 from pytest_mltraq.errors import SchemaVersionError
-from pytest_mltraq.storage.schema import (
-    APPLICATION_ID,
-    SCHEMA_NAME,
-    SCHEMA_VERSION,
-    lock_writers,
-    metadata,
-    versions,
-)
+from pytest_mltraq.storage import tables
+from pytest_mltraq.storage.rows import Connection, execute, lock_writers
+from pytest_mltraq.storage.tables import APPLICATION_ID, SCHEMA_NAME, SCHEMA_VERSION
 
 UPGRADES: Final[dict[int, tuple[str, ...]]] = {
     1: (
@@ -74,21 +65,25 @@ _IS_THERE: Final = {
 }
 
 
-def read_version(connection: Connection) -> int | None:
+def read_version(connection: Connection, where: str) -> int | None:
     """Return the schema version of the database; None where it has no tables of ours.
+
+    Args:
+        connection: in a transaction.
+        where: the database's URL, for the error.
 
     Raises:
         SchemaVersionError: the tables are those of a newer version.
     """
-    if connection.exec_driver_sql(_IS_THERE[connection.dialect.name]).first() is None:
+    if execute(connection, _IS_THERE[connection.dialect.name]).first() is None:
         return None
-    version: int = connection.exec_driver_sql("SELECT version FROM mltraq_schema").scalar_one()
+    version: int = execute(connection, "SELECT version FROM mltraq_schema").scalar_one()
     if version > SCHEMA_VERSION:
-        raise SchemaVersionError(_place(connection), version, SCHEMA_VERSION)
+        raise SchemaVersionError(where, version, SCHEMA_VERSION)
     return version
 
 
-def prepare(connection: Connection) -> None:
+def prepare(connection: Connection, where: str) -> None:
     """Create the tables where they are missing, and upgrade older ones, in the transaction of the connection.
 
     Processes that do so with one database at the same moment wait for each other.
@@ -96,38 +91,36 @@ def prepare(connection: Connection) -> None:
     Raises:
         SchemaVersionError: the tables are those of a newer version, which may have upgraded them a moment ago.
     """
-    if read_version(connection) == SCHEMA_VERSION:
+    if read_version(connection, where) == SCHEMA_VERSION:
         return
     lock_writers(connection)
-    found = read_version(connection)  # another one may have had the lock
+    found = read_version(connection, where)  # another one may have had the lock
     if found is not None:
         _upgrade(connection, found)
         return
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}"))
-    metadata.create_all(connection, checkfirst=False)
-    connection.execute(versions.insert().values(version=SCHEMA_VERSION))
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        execute(connection, f"CREATE SCHEMA IF NOT EXISTS {SCHEMA_NAME}")
+    for statement in tables.creation(dialect):
+        execute(connection, statement)
+    execute(connection, "INSERT INTO mltraq_schema (version) VALUES (?)", SCHEMA_VERSION)
+    if dialect == "sqlite":
+        execute(connection, f"PRAGMA application_id = {APPLICATION_ID}")
 
 
 def _upgrade(connection: Connection, found: int) -> None:
     types = _TYPES[connection.dialect.name]
     for version in range(found, SCHEMA_VERSION):
         for statement in UPGRADES[version]:
-            connection.exec_driver_sql(statement.format_map(types))
-        connection.execute(versions.update().values(version=version + 1))
+            execute(connection, statement.format_map(types))
+        execute(connection, "UPDATE mltraq_schema SET version = ?", version + 1)
 
 
-def refuse_older(connection: Connection, version: int) -> None:
+def refuse_older(version: int, where: str) -> None:
     """Refuse to read tables of an older version.
 
     Raises:
         SchemaVersionError: they are.
     """
     if version < SCHEMA_VERSION:
-        raise SchemaVersionError(_place(connection), version, SCHEMA_VERSION)
-
-
-def _place(connection: Connection) -> str:
-    return without_password(connection.engine.url.render_as_string(hide_password=True))
+        raise SchemaVersionError(where, version, SCHEMA_VERSION)

@@ -7,17 +7,16 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import case, func, select
-from sqlalchemy.engine import Connection
-
 from pytest_mltraq.codec import Stored, digest_object
 from pytest_mltraq.codec.forms import references
 from pytest_mltraq.errors import StorageError
 from pytest_mltraq.record import StoredObjects
-from pytest_mltraq.storage.rows import insert_rows
-from pytest_mltraq.storage.schema import experiments, objects, runs
+from pytest_mltraq.storage.rows import Connection, execute, insert_rows
+from pytest_mltraq.storage.sqlite import driver_of
 
 if TYPE_CHECKING:
+    import sqlalchemy.engine
+
     from pytest_mltraq.storage.database import Database
 
 LARGE: Final = 2**16
@@ -52,12 +51,16 @@ def add_objects(connection: Connection, records: Iterable[StoredObjects]) -> Non
             message = f"object {digest} was removed since it was loaded: nothing was stored"
             raise StorageError(message)
         (small if size < LARGE else large).append((digest, kind, size, buffers))
-    insert_rows(connection, objects, [(*row, b"".join(buffers)) for *row, buffers in small])
+    _insert(connection, [(*row, b"".join(buffers)) for *row, buffers in small])
     for *row, buffers in large:
-        if (driver := _sqlite(connection)) is not None:
+        if (driver := driver_of(connection)) is not None:
             _write_large(connection, driver, row, buffers)
         else:
-            insert_rows(connection, objects, [(*row, b"".join(buffers))])
+            _insert(connection, [(*row, b"".join(buffers))])
+
+
+def _insert(connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    insert_rows(connection, "objects", ("digest", "kind", "size", "data"), rows)
 
 
 def _present(connection: Connection, digests: Iterable[str]) -> set[str]:
@@ -65,9 +68,14 @@ def _present(connection: Connection, digests: Iterable[str]) -> set[str]:
     found: set[str] = set()
     names = list(digests)
     for at in range(0, len(names), MANY):
-        query = select(objects.c.digest).where(objects.c.digest.in_(names[at : at + MANY]))
-        found.update(connection.execute(query).scalars())
+        some = names[at : at + MANY]
+        query = f"SELECT digest FROM objects WHERE digest IN ({_marks(some)})"  # noqa: S608
+        found.update(digest for (digest,) in execute(connection, query, *some))
     return found
+
+
+def _marks(values: list[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _write_large(connection: Connection, driver: sqlite3.Connection, row: list[Any], buffers: Iterable[Any]) -> None:
@@ -76,12 +84,6 @@ def _write_large(connection: Connection, driver: sqlite3.Connection, row: list[A
     with driver.blobopen("objects", "data", result.lastrowid) as blob:
         for buffer in buffers:
             blob.write(buffer)
-
-
-def _sqlite(connection: Connection) -> sqlite3.Connection | None:
-    """Return the driver's connection to SQLite, which reads and writes pieces of an object."""
-    driver = connection.connection.driver_connection
-    return driver if isinstance(driver, sqlite3.Connection) else None
 
 
 def object_loader(connection: Connection) -> Callable[[str], Stored]:
@@ -99,19 +101,20 @@ def object_loader(connection: Connection) -> Callable[[str], Stored]:
 
 def read_objects(connection: Connection, digests: list[str]) -> dict[str, Stored | None]:
     """Read small objects; those that are large are None, and those that are not there are missing."""
-    data = case((func.length(objects.c.data) < LARGE, objects.c.data))
-    query = select(objects.c.digest, objects.c.kind, data.label("data")).where(objects.c.digest.in_(digests))
-    return {
-        row.digest: None if row.data is None else Stored(row.kind, bytes(row.data)) for row in connection.execute(query)
-    }
+    query = (
+        f"SELECT digest, kind, CASE WHEN length(data) < {LARGE} THEN data END "  # noqa: S608
+        f"FROM objects WHERE digest IN ({_marks(digests)})"
+    )
+    rows = execute(connection, query, *digests)
+    return {digest: None if data is None else Stored(kind, bytes(data)) for digest, kind, data in rows}
 
 
 def _read_large(connection: Connection, digest: str) -> Stored:
-    driver = _sqlite(connection)
+    driver = driver_of(connection)
     if driver is None:
-        row = connection.execute(select(objects.c.kind, objects.c.data).where(objects.c.digest == digest)).one()
-        return Stored(row.kind, bytes(row.data))
-    rowid, kind = connection.exec_driver_sql("SELECT rowid, kind FROM objects WHERE digest = ?", (digest,)).one()
+        kind, data = execute(connection, "SELECT kind, data FROM objects WHERE digest = ?", digest).first()
+        return Stored(kind, bytes(data))
+    rowid, kind = execute(connection, "SELECT rowid, kind FROM objects WHERE digest = ?", digest).first()
     data = bytearray()  # it grows by what is read: the size that a damaged file declares may be any
     try:
         with driver.blobopen("objects", "data", rowid, readonly=True) as blob:
@@ -194,7 +197,7 @@ class ObjectSource:
         return stored
 
 
-def referenced_digests(connection: Connection, without: Collection[str] = ()) -> set[str]:
+def referenced_digests(connection: sqlalchemy.engine.Connection, without: Collection[str] = ()) -> set[str]:
     """Return the digests of the objects that the stored runs and experiments refer to.
 
     Args:
@@ -202,19 +205,19 @@ def referenced_digests(connection: Connection, without: Collection[str] = ()) ->
         without: ids of versions of experiments that don't count, nor do their runs.
     """
     found: set[str] = set()
-    for table in (experiments, runs):
-        query = select(table.c.id_experiment, table.c.types).where(table.c.types.is_not(None))
-        for row in connection.execute(query.execution_options(yield_per=1000)):
-            if row.id_experiment not in without:
-                found.update(references(row.types))
+    for table in ("experiments", "runs"):
+        query = f"SELECT id_experiment, types FROM {table} WHERE types IS NOT NULL"  # noqa: S608
+        for id_experiment, types in connection.exec_driver_sql(query, None, {"yield_per": 1000}):
+            if id_experiment not in without:
+                found.update(references(types))
     return found
 
 
-def unreferenced_objects(connection: Connection, without: Collection[str] = ()) -> dict[str, int]:
+def unreferenced_objects(connection: sqlalchemy.engine.Connection, without: Collection[str] = ()) -> dict[str, int]:
     """Return the objects that nothing refers to any more, but for those of `without`: their digests and sizes [bytes].
 
     Ask and delete in one transaction that writes, so that no run that refers to one of them is stored between.
     """
     kept = referenced_digests(connection, without)
-    rows = connection.execute(select(objects.c.digest, objects.c.size))
-    return {row.digest: row.size for row in rows if row.digest not in kept}
+    rows = execute(connection, "SELECT digest, size FROM objects")
+    return {digest: size for digest, size in rows if digest not in kept}

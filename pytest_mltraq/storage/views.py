@@ -13,14 +13,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from sqlalchemy import select
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
-
 from pytest_mltraq.codec import dump_json, load_json
 from pytest_mltraq.codec.forms import Columns
-from pytest_mltraq.storage.engine import quoted, run
-from pytest_mltraq.storage.schema import lock_writers, views
+from pytest_mltraq.storage.rows import Connection, execute, literal, lock_writers, quoted
 
 MAX_NAME: Final = 63
 """PostgreSQL cuts longer names without a word."""
@@ -76,8 +71,8 @@ class View:
 
     def define_anew(self, connection: Connection, columns: Iterable[tuple[Columns, Columns]]) -> None:
         """Define the view by these columns alone, whatever became of it."""
-        row = connection.execute(select(views.c.view).where(views.c.experiment == self.experiment)).first()
-        self._name = None if row is None else row.view
+        row = execute(connection, "SELECT view FROM views WHERE experiment = ?", self.experiment).first()
+        self._name = None if row is None else row[0]
         self._kinds = {}
         self._note(columns)
         self._define(connection)
@@ -94,16 +89,10 @@ class View:
 
     def _read(self, connection: Connection) -> bool:
         """Read what the view has; another process may have defined it anew. Returns whether there is none yet."""
-        row = connection.execute(
-            select(views.c.view, views.c.columns).where(views.c.experiment == self.experiment)
-        ).first()
-        self._kinds = {}
-        if row is None:
-            self._name = None
-            return True
-        self._name = row.view
-        self._kinds = {(source, key): kind for source, key, kind in load_json(row.columns, "views.columns")}
-        return False
+        row = execute(connection, "SELECT view, columns FROM views WHERE experiment = ?", self.experiment).first()
+        self._name, columns = (None, "[]") if row is None else row
+        self._kinds = {(source, key): kind for source, key, kind in load_json(columns, "views.columns")}
+        return row is None
 
     def _note(self, columns: Iterable[tuple[Columns, Columns]]) -> bool:
         """Add columns; returns whether that changes the view."""
@@ -119,9 +108,10 @@ class View:
         stored = dump_json([[source, key, kind] for (source, key), kind in self._kinds.items()])
         if self._name is None:
             self._name = _free_name(connection, self.experiment)
-            connection.execute(views.insert().values(experiment=self.experiment, view=self._name, columns=stored))
+            insert = "INSERT INTO views (experiment, view, columns) VALUES (?, ?, ?)"
+            execute(connection, insert, self.experiment, self._name, stored)
         else:
-            connection.execute(views.update().where(views.c.experiment == self.experiment).values(columns=stored))
+            execute(connection, "UPDATE views SET columns = ? WHERE experiment = ?", stored, self.experiment)
         reads = [f"{expression} AS {quoted(column)}" for column, expression in _OWN.items()]
         reads += [f"{_value(connection, *key)} AS {quoted(column)}" for column, key in self._names().items()]
         _replace_view(
@@ -185,7 +175,7 @@ def _free_name(connection: Connection, experiment: str) -> str:
     plain = "experiment_" + re.sub(r"\W+", "_", experiment).strip("_").lower()
     digests = (f"{plain}_{_digest(experiment + '!' * again)}" for again in itertools.count())
     for name in map(cut_name, itertools.chain([plain], digests)):
-        if connection.execute(select(views.c.view).where(views.c.view == name)).first() is None:
+        if execute(connection, "SELECT 1 FROM views WHERE view = ?", name).first() is None:
             return name
     raise AssertionError  # the digests never end
 
@@ -198,13 +188,15 @@ def _replace_view(connection: Connection, name: str, query: str) -> None:
     """
     drop, create = f"DROP VIEW IF EXISTS {name}", f"CREATE VIEW {name} AS {query}"
     if connection.dialect.name == "sqlite":
-        run(connection, drop)
-        run(connection, create)
+        execute(connection, drop)
+        execute(connection, create)
         return
+    from sqlalchemy.exc import DBAPIError
+
     for statements in ([create.replace("CREATE", "CREATE OR REPLACE", 1)], [drop, create]):
         with contextlib.suppress(DBAPIError), connection.begin_nested():
             for statement in statements:
-                run(connection, statement)
+                execute(connection, statement)
             return
 
 
@@ -222,12 +214,7 @@ def _digest(text: str) -> str:
 
 def drop_view(connection: Connection, experiment: str) -> None:
     """Remove the view of an experiment of which nothing is stored any more."""
-    row = connection.execute(select(views.c.view).where(views.c.experiment == experiment)).first()
+    row = execute(connection, "SELECT view FROM views WHERE experiment = ?", experiment).first()
     if row is not None:
-        run(connection, f"DROP VIEW IF EXISTS {quoted(row.view)}")
-        connection.execute(views.delete().where(views.c.experiment == experiment))
-
-
-def literal(text: str) -> str:
-    """Write a text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
+        execute(connection, f"DROP VIEW IF EXISTS {quoted(row[0])}")
+        execute(connection, "DELETE FROM views WHERE experiment = ?", experiment)

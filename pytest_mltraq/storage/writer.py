@@ -6,40 +6,38 @@ can be made again.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
-
-from sqlalchemy import and_, exists, select
-from sqlalchemy.engine import Connection
 
 from pytest_mltraq.codec import dump_json
 from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.judged import Judged
 from pytest_mltraq.metric import to_plain
-from pytest_mltraq.record import ExperimentRecord, SessionRecord
+from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord
 from pytest_mltraq.storage.objects import add_objects
-from pytest_mltraq.storage.rows import insert_rows
-from pytest_mltraq.storage.schema import experiments, runs, sessions, verdicts
+from pytest_mltraq.storage.rows import Connection, execute, insert_rows
+from pytest_mltraq.storage.tables import columns_of
 from pytest_mltraq.storage.views import View, drop_view
 
 
 def add_session(connection: Connection, record: SessionRecord) -> None:
     """Store a session that begins."""
-    insert_rows(connection, sessions, [record])
+    insert_rows(connection, "sessions", SessionRecord._fields, [record])
 
 
 def finish_session(connection: Connection, id_session: str, finished_at: str, exit_status: int | None) -> None:
     """Store that a session ended."""
-    values = {"finished_at": finished_at, "exit_status": exit_status}
-    connection.execute(sessions.update().where(sessions.c.id == id_session).values(values))
+    update = "UPDATE sessions SET finished_at = ?, exit_status = ? WHERE id = ?"
+    execute(connection, update, finished_at, exit_status, id_session)
 
 
 def add_experiment(connection: Connection, record: ExperimentRecord, id_session: str) -> None:
     """Store an experiment, as a new version where others of its name are stored."""
     *values, stored = record
     add_objects(connection, [stored])
-    insert_rows(connection, experiments, [(values[0], id_session, *values[1:])])
+    insert_rows(connection, "experiments", ("id_session", *ExperimentRecord._fields[:-1]), [(id_session, *values)])
 
 
 def add_runs(connection: Connection, records: Iterable[tuple[Any, ...]], id_experiment: str, view: View) -> None:
@@ -62,30 +60,29 @@ def add_runs(connection: Connection, records: Iterable[tuple[Any, ...]], id_expe
         if not columns or found != columns[-1]:  # runs of an experiment mostly have the same
             columns.append(found)
     add_objects(connection, found_objects)
-    insert_rows(connection, runs, rows)
+    insert_rows(connection, "runs", ("id_experiment", *RunRecord._fields[:-2]), rows)
     view.extend(connection, columns)
 
 
 def delete_experiment(connection: Connection, id_experiment: str) -> None:
     """Remove a version of an experiment with its runs and verdicts, and the view with the last version."""
-    found = experiments.c.id_experiment == id_experiment
-    name = connection.execute(select(experiments.c.name).where(found)).scalar_one()
-    for table in (verdicts, runs):
-        connection.execute(table.delete().where(table.c.id_experiment == id_experiment))
-    connection.execute(experiments.delete().where(found))
-    if not connection.execute(select(exists().where(and_(experiments.c.name == name)))).scalar_one():
+    select = "SELECT name FROM experiments WHERE id_experiment = ?"
+    name = execute(connection, select, id_experiment).scalar_one()
+    for table in ("verdicts", "runs", "experiments"):
+        execute(connection, f"DELETE FROM {table} WHERE id_experiment = ?", id_experiment)  # noqa: S608
+    if execute(connection, "SELECT 1 FROM experiments WHERE name = ? LIMIT 1", name).first() is None:
         drop_view(connection, name)
 
 
 def replace_verdicts(connection: Connection, id_session: str, judged: Iterable[Judged]) -> None:
     """Store what was said of the metrics of a session, in the place of what was said before."""
-    connection.execute(verdicts.delete().where(verdicts.c.id_session == id_session))
+    execute(connection, "DELETE FROM verdicts WHERE id_session = ?", id_session)
     positions: Counter[str] = Counter()
     rows = []
     for one in judged:
         rows.append(_verdict_row(one, id_session, positions[one.id_experiment]))
         positions[one.id_experiment] += 1
-    insert_rows(connection, verdicts, rows)
+    insert_rows(connection, "verdicts", [name for name, _ in columns_of("verdicts")], rows)
 
 
 def _verdict_row(judged: Judged, id_session: str, position: int) -> tuple[Any, ...]:
@@ -110,6 +107,5 @@ def _verdict_row(judged: Judged, id_session: str, position: int) -> tuple[Any, .
         ),
     }
     # NaN would be NULL on SQLite, and a number larger than any other on PostgreSQL.
-    return tuple(
-        None if known[column.name] != known[column.name] else known[column.name] for column in verdicts.columns
-    )
+    values = [known[name] for name, _ in columns_of("verdicts")]
+    return tuple(None if isinstance(value, float) and math.isnan(value) else value for value in values)

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from pytest_mltraq.storage import Database
+from pytest_mltraq.storage.sqlite import driver_of
 from tests.history import a_run, store_session
 from tests.program import run
 
@@ -95,7 +96,7 @@ def test_rows_that_refer_to_nothing_are_found(tmp_path: Path) -> None:
     store_session(path, {"iris": [a_run()]})
     database = Database(path)
     with database.connected() as connection:
-        driver: Any = connection.connection.driver_connection
+        driver: Any = driver_of(connection)
         driver.execute("PRAGMA foreign_keys = OFF")
         driver.execute("DELETE FROM sessions")
 

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import inspect, select
 
 from pytest_mltraq.environment import identify_process
-from pytest_mltraq.storage import Database, schema
+from pytest_mltraq.storage import Database, schema, tables
 from tests.history import a_run, store_session
 from tests.program import program, run
 
@@ -254,9 +254,9 @@ def test_an_older_database_is_upgraded(tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "pytest-mltraq upgrade --db" in refused.stderr
     assert answer("upgrade", "--db", str(path)) == [
-        {"database": f"sqlite:///{path}", "version": 1, "now": schema.SCHEMA_VERSION}
+        {"database": f"sqlite:///{path}", "version": 1, "now": tables.SCHEMA_VERSION}
     ]
-    assert answer("upgrade", "--db", str(path))[0]["version"] == schema.SCHEMA_VERSION
+    assert answer("upgrade", "--db", str(path))[0]["version"] == tables.SCHEMA_VERSION
     assert run("ls", "--db", str(path)).exit_code == 0
 
 

@@ -35,3 +35,22 @@ def test_a_run_is_durable_while_the_next_one_takes_long(pytester: pytest.Pyteste
 
     assert result.ret == 7
     assert rows("SELECT count(*) FROM runs WHERE outcome = 'passed'") == [(20,)]
+
+
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_a_session_with_a_sqlite_file_does_without_sqlalchemy(pytester: pytest.Pytester, sessions: int) -> None:
+    """It costs a session a tenth of a second: what stores runs in a SQLite file imports none of the heavy libraries."""
+    pytester.makeconftest(
+        """
+            import sys
+
+            def pytest_unconfigure():
+                heavy = {"sqlalchemy", "numpy", "pandas", "pyarrow", "joblib"} & set(sys.modules)
+                print("\\nheavy:", sorted(heavy))
+            """
+    )
+    pytester.makepyfile("def test_a(run): run.fields.loss = 1")
+
+    results = [pytester.runpytest_subprocess("--mltraq-db=results.db") for _ in range(sessions)]
+
+    results[-1].stdout.fnmatch_lines(["heavy: []"])
