@@ -51,7 +51,9 @@ VALUES: dict[str, Any] = {
     "scalars": [np.float32(0.1), np.int8(1), np.datetime64("2026-11-24T00:00:00.000000001")],
     "long bytes": bytes(range(256)) * 100,
     "array": np.arange(6, dtype=">i2").reshape(2, 3),
-    "frame": pd.DataFrame({"x": [1.5, math.nan]}, index=pd.Index(["a", "b"], name="key")),
+    "frame": pd.DataFrame(
+        {1: [1.5, math.nan]}, index=pd.Index([10, 20], name="key")
+    ),  # no text: its dtype is that of a pandas
     "arrow": pa.table({"x": [1, None]}),
 }
 """What the experiment `values` has as fields, as config, and as the fields and params of its one run."""
