@@ -158,3 +158,24 @@ def test_a_database_that_is_merged_into_itself_stays_as_it_was(tmp_path: Path, m
 
     assert set(added.values()) == {0}
     assert counts("a.db")["runs"] == 2
+
+
+def test_verdicts_come_with_their_sessions(pytester: pytest.Pytester) -> None:
+    """What was judged in the jobs is there to be read, and each verdict once."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.metric("loss", max=1)
+        def test_loss(run):
+            run.fields.loss = 0.5
+        """
+    )
+    for name in ("a.db", "b.db"):
+        pytester.runpytest_subprocess(f"--mltraq-db={name}")
+    target = Database(pytester.path / "all.db")
+
+    for name in ("a.db", "b.db", "a.db"):
+        merge(Database(pytester.path / name), target)
+
+    assert target.select("SELECT metric, verdict, mean FROM verdicts")[1] == [("loss", "new", 0.5)] * 2

@@ -15,9 +15,11 @@ import pytest
 
 def step_train(run):
     run.fields.used = run.config.get("hub_token", "")[:2]
+    run.fields.used_length = 2
 
 
 @pytest.mark.runs(seed=[0, 1])
+@pytest.mark.metric("used_length")
 def experiment_planted(run, mltraq_session):
     assert run.params.seed == 0, repr(mltraq_session)
 
@@ -47,8 +49,13 @@ ARGUMENTS = (
     "--mltraq-tag=planted",
     f"--hub-password={SECRET}",
     "--junit-xml=report.xml",
+    *(f"--mltraq-report=report.{suffix}" for suffix in ("html", "md", "json", "metrics")),
     "-vv",
 )
+
+
+FILES = {".db", ".xml", ".html", ".md", ".json", ".metrics"}
+"""The database and the reports."""
 
 
 @pytest.fixture
@@ -67,8 +74,10 @@ def test_secrets_are_neither_stored_in_a_file_nor_shown(planted: pytest.Pytester
 
     result.assert_outcomes(passed=1, failed=1, errors=1)
     assert SECRET not in result.stdout.str() + result.stderr.str()
-    for file in ("results.db", "report.xml"):
-        assert SECRET.encode() not in (planted.path / file).read_bytes()
+    written = [file for file in planted.path.iterdir() if file.suffix in FILES]
+    assert {file.suffix for file in written} == FILES
+    for file in written:
+        assert SECRET.encode() not in file.read_bytes(), file.name
     assert rows("SELECT used FROM experiment_planted") == [("s3",), ("s3",)]
 
 
