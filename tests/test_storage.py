@@ -102,14 +102,6 @@ def finish(*programs: subprocess.Popen[str]) -> list[str]:
     return [answer for answer, _ in answers]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick_server(postgresql_server: str) -> None:
-    """Let the tests' own server not wait for the disk: making a database takes a fifth of the time."""
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("SELECT pg_reload_conf()")
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Where a SQLite database will be."""
