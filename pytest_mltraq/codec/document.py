@@ -157,6 +157,16 @@ def decode_document(
     return lazy(plain, kind)
 
 
+def decode_whole(document: str, types: Any, load: Callable[[str], Stored], path: Path) -> dict[str, Any]:
+    """Restore what `encode_document` encoded, all of it now: for who uses every value, or looks for damage.
+
+    Raises:
+        CorruptDataError: the document, its types or an object can't be read.
+    """
+    found = decode_document(document, types, load, path)
+    return {name: found[name] for name in found}
+
+
 def columns_of(document: str, types: Mapping[str, Entry] | None) -> Columns:
     """Return the names of a stored document's scalar values, by kind; see `Encoded`."""
     return _columns(load_json(document, "document"), types or {})

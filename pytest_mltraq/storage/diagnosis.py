@@ -9,8 +9,8 @@ from sqlalchemy import Row, Table, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from pytest_mltraq.codec import Stored, decode_document, load_json
-from pytest_mltraq.codec.document import columns_of
+from pytest_mltraq.codec import Stored, load_json
+from pytest_mltraq.codec.document import columns_of, decode_whole
 from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.errors import CorruptDataError, MltraqError
 from pytest_mltraq.record import to_text
@@ -165,7 +165,7 @@ def _as_record(row: Row[Any], kind: str) -> dict[str, Any]:
 def _decode(row: Row[Any], kind: str, load: Callable[[str], Stored]) -> None:
     types = read_types(row, "types")
     for name in ("params", "fields") if kind == "run" else ("fields", "config"):
-        decode_document(getattr(row, name), types.get(name), load, name)
+        decode_whole(getattr(row, name), types.get(name), load, name)
 
 
 def _check_verdicts(connection: Connection) -> Iterator[Problem]:

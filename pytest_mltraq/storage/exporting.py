@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Row, func, select
 from sqlalchemy.engine import Connection
 
-from pytest_mltraq.codec import Stored, decode_document
+from pytest_mltraq.codec import Stored
+from pytest_mltraq.codec.document import decode_whole
 from pytest_mltraq.storage.listing import Filters, meant_runs, meant_versions, to_time
 from pytest_mltraq.storage.objects import object_loader
 from pytest_mltraq.storage.reader import read_types
@@ -72,8 +73,8 @@ def _exported(row: Row[Any], version: Row[Any], load: Callable[[str], Stored]) -
         "outcome": row.outcome,
         "seed": row.seed,
     }
-    params = decode_document(row.params, types.get("params"), counted, f"{path}: params")
-    fields = decode_document(row.fields, types.get("fields"), counted, f"{path}: fields")
+    params = decode_whole(row.params, types.get("params"), counted, f"{path}: params")
+    fields = decode_whole(row.fields, types.get("fields"), counted, f"{path}: fields")
     return Exported(own, params, fields, sum(sizes))
 
 

@@ -318,7 +318,7 @@ def test_damage_leaves_no_file_and_an_earlier_one_as_it_was(tmp_path: Path, form
     result = run("export", "iris", "--db", database, "-o", str(tmp_path / f"iris.{form}"))
 
     assert result.exit_code == 2
-    assert "fields['weights']" in result.stderr
+    assert "fields.weights" in result.stderr
     assert (tmp_path / f"iris.{form}").read_text() == "earlier"
     assert len(list(tmp_path.iterdir())) == 2
 
