@@ -198,15 +198,26 @@ def test_a_run_goes_to_another_process_whole(tmp_path: Path) -> None:
     assert [run.fields.total for run in experiment.runs.values()] == [LARGE.sum()] * 2
 
 
-def test_a_database_that_was_closed_says_so(database_url: str) -> None:
-    """A value that was not used before its session was closed is an error that says what to do."""
+def test_a_value_can_be_used_after_its_session_was_closed(database_url: str) -> None:
+    """The database is opened again; what was used before is the same object."""
     session = stored(database_url)
     fields = session.load_experiment("example").runs.first().fields
     before = fields.weights
     session.close()
 
     assert fields.weights is before
-    with pytest.raises(StorageError, match=r"was closed: .*load it in another session"):
+    assert fields.large.sum() == LARGE.sum()
+
+
+def test_a_database_in_memory_that_was_closed_says_so() -> None:
+    """What was in it and not used before is gone."""
+    session = mltraq.create_session()
+    experiment = session.create_experiment("example")
+    experiment.execute(lambda run: run.fields.update(large=LARGE)).persist()
+    fields = session.load_experiment("example").runs.first().fields
+    session.close()
+
+    with pytest.raises(StorageError, match=r"was closed: what was in memory is gone"):
         fields.large.sum()
 
 

@@ -108,7 +108,7 @@ class StoredValue(Later):
 
         Raises:
             CorruptDataError: its entry or its object can't be read.
-            StorageError: the database was closed.
+            StorageError: the database was in memory, and is closed.
         """
         return self.decoder.decode(self.plain, self.entry, self.path)
 

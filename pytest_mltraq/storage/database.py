@@ -52,7 +52,7 @@ class Database:
         is_shared = self._sqlite is None and self._url.database == ":memory:"
         self._turn = threading.RLock() if is_shared else contextlib.nullcontext()
         self._known: tuple[int, int] | None = None
-        self._is_closed = False
+        self._is_gone = False
         self._version()  # what is wrong with it is said now
 
     @functools.cached_property
@@ -181,8 +181,8 @@ class Database:
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Connection | None]:
         """Open a transaction that reads, whatever the tables; None where there is no file."""
-        if self._is_closed:
-            message = f"{self} was closed: what was not used before can't be read any more; load it in another session"
+        if self._is_gone:
+            message = f"{self} was closed: what was in memory is gone; use a file to keep it"
             raise StorageError(message)
         if self.file is not None and not self._look_at(self.file):
             yield None
@@ -291,8 +291,8 @@ class Database:
                 return list(result.keys()), [tuple(row) for row in result]
 
     def close(self) -> None:
-        """Close what is open; nothing can be read afterwards."""
-        self._is_closed = True
+        """Close what is open; a database in memory is gone then, others are opened again where they are needed."""
+        self._is_gone = self._url.database == ":memory:"
         if "_engine" in vars(self):
             self._engine.dispose()
         if self._sqlite is not None:

@@ -175,7 +175,7 @@ class ObjectSource:
         Raises:
             LookupError: it is not in the database.
             ValueError: its content has another digest.
-            StorageError: the database can't be read, or was closed.
+            StorageError: the database can't be read, or was in memory and is closed.
         """
         with self._lock:
             stored = self._ahead.pop(digest, None)

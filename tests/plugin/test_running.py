@@ -1120,6 +1120,8 @@ def test_other_plugins_do_their_work_beside_us(
 ) -> None:
     """Plugins that take reports apart get reports as of tests: they write their file, and the runs are stored."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest -p no:asyncio")
+    for name in ("COVERAGE_FILE", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):  # of who measures these tests
+        monkeypatch.delenv(name, raising=False)
     pytester.makepyfile(
         experiment_sweep=SWEEP.replace("run.fields.loss =", "run.fields.weights = b'1' * 5000; run.fields.loss =")
     )
