@@ -67,7 +67,7 @@ def test_everything_comes_back(database_url: str, tmp_path: Path) -> None:
 
     experiment = mltraq.create_session(database_url).load_experiment("fit")
     run = experiment.runs.first()
-    assert found[1:] == (1, 1)
+    assert found[1:] == (1, 1, 1)
     assert same(dict(run.fields), VALUES)
     assert same(dict(run.given_params), VALUES)
     assert same(dict(experiment.fields), VALUES)

@@ -44,11 +44,13 @@ class Imported(NamedTuple):
 
     Attributes:
         id_session: the session that it is of.
+        experiments: how many experiments it has.
         runs: how many runs it has.
         new: how many of them were not in the database.
     """
 
     id_session: str
+    experiments: int
     runs: int
     new: int
 
@@ -294,4 +296,4 @@ class _Importing:
             self._lines.refuse("expected a session, found none")
         if session.finished_at is not None:
             writer.finish_session(self._connection, session.id, session.finished_at, session.exit_status)
-        return Imported(session.id, self._runs, self._new)
+        return Imported(session.id, len(self._views), self._runs, self._new)

@@ -32,8 +32,10 @@ SMALLEST_BYTES: Final = 512
 
 _SLIP: Final = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?:(?!//)")
 _FILE_URL: Final = re.compile(r"sqlite:///([^?]+)")
+_MLTRAQ: Final = "an MLtraq database"
+_MLFLOW: Final = "an MLflow database"
 _OTHERS: Final = (
-    ({"experiments", "alembic_version", "metrics"}, "an MLflow database"),
+    ({"experiments", "alembic_version", "metrics"}, _MLFLOW),
     ({"studies", "trials"}, "an Optuna database"),
     ({"alembic_version"}, "a database that Alembic manages"),
 )
@@ -290,9 +292,10 @@ def refuse_foreign_file(path: Path) -> None:
             return
         tables = dict(connection.execute("SELECT name, coalesce(sql, '') FROM sqlite_master"))
     if tables or application or version:  # of another program
-        message = (
-            f"{path} is {_name_other(tables)}, not one of pytest-mltraq: choose another path; it was left as it is"
-        )
+        other = _name_other(tables)
+        message = f"{path} is {other}, not one of pytest-mltraq: choose another path; it was left as it is"
+        if other in {_MLTRAQ, _MLFLOW}:
+            message += f" ('pytest-mltraq import {path} --db PATH' stores what it has in another database)"
         raise ForeignDatabaseError(message)
 
 
@@ -317,7 +320,7 @@ def _looking_at(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _name_other(tables: dict[str, str]) -> str:
     if "unsafe_pickle" in tables.get("experiments", ""):
-        return "an MLtraq database"
+        return _MLTRAQ
     for names, description in _OTHERS:
         if names <= tables.keys():
             return description
