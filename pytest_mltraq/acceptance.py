@@ -43,7 +43,7 @@ class Acceptance(NamedTuple):
         metric: the metric's name.
         params: of the group.
         old: the mean before; None where there was none.
-        new: the accepted mean.
+        new: the accepted mean; None where it is accepted that no run has these params any more.
         reason: why.
         by: who accepted it.
         at: the date, ISO 8601.
@@ -56,13 +56,18 @@ class Acceptance(NamedTuple):
     metric: str
     params: dict[str, Any]
     old: float | None
-    new: float
+    new: float | None
     reason: str
     by: str | None
     at: str
     commit: str | None
     session: str
     values: dict[str, float]
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether it says that the group is gone."""
+        return self.new is None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -130,17 +135,18 @@ def write_acceptances(file: Path, acceptances: Iterable[Acceptance]) -> None:
 
 
 def _read_entry(entry: Any, file: Path) -> Acceptance:
-    kinds = {
+    kinds: dict[str, Any] = {
         "experiment": str,
         "metric": str,
         "params": str,
-        "new": int | float,
         "reason": str,
         "at": str,
         "session": str,
-        "values": dict,
     }
     known = entry if isinstance(entry, dict) else {}
+    is_removal = known.get("removed") is True
+    if not is_removal:
+        kinds |= {"new": int | float, "values": dict}
     for name, kind in kinds.items():
         if not isinstance(known.get(name), kind):
             where = " of ".join(str(known[name]) for name in ("metric", "experiment") if name in known) or "an entry"
@@ -152,23 +158,22 @@ def _read_entry(entry: Any, file: Path) -> Acceptance:
             f"{file}: {known['metric']} of {known['experiment']}: expected params as JSON, found {known['params']!r}"
         )
         raise ConfigurationError(message)
-    if not all(isinstance(value, int | float) for value in known["values"].values()):
-        message = (
-            f"{file}: {known['metric']} of {known['experiment']}: expected numbers as values, found {known['values']!r}"
-        )
+    values = {} if is_removal else known["values"]
+    if not all(isinstance(value, int | float) for value in values.values()):
+        message = f"{file}: {known['metric']} of {known['experiment']}: expected numbers as values, found {values!r}"
         raise ConfigurationError(message)
     return Acceptance(
         known["experiment"],
         known["metric"],
         params,
         known.get("old"),
-        float(known["new"]),
+        None if is_removal else float(known["new"]),
         known["reason"],
         known.get("by"),
         known["at"],
         known.get("commit"),
         known["session"],
-        {replicate: float(value) for replicate, value in known["values"].items()},
+        {replicate: float(value) for replicate, value in values.items()},
     )
 
 
@@ -183,6 +188,9 @@ def _read_params(text: str) -> dict[str, Any] | None:
 def _entry(acceptance: Acceptance) -> str:
     lines = ["[[accepted]]"]
     values = acceptance._asdict() | {"params": json.dumps(acceptance.params, ensure_ascii=False)}
+    if acceptance.is_removal:
+        values = {("removed" if name == "new" else name): value for name, value in values.items() if name != "values"}
+        values["removed"] = True
     for name, value in values.items():
         if value is not None:
             lines.append(f"{name} = {_toml(value)}")
@@ -195,6 +203,8 @@ def _toml(value: str | float | Mapping[str, float]) -> str:
         return _text(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_text(name)} = {_toml(item)}" for name, item in value.items()) + "}"
+    if value is True:
+        return "true"
     return repr(value)  # of infinities and NaN too
 
 

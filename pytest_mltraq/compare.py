@@ -168,7 +168,7 @@ def absent(experiment: str, metric: Metric, params: Mapping[str, Any], history: 
         params,
         "missing",
         fails=True,
-        reason="the baseline has runs with these params, this session has none",
+        reason="no run has these params any more; where that is meant, `pytest-mltraq accept` says so",
         baseline_session=history[-1].id_session if history else None,
         baseline_n=len(values),
         baseline_mean=statistics.fmean(values) if values else None,

@@ -6,13 +6,13 @@ judge in one way. What a verdict is, `compare` decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pytest_mltraq.acceptance import Acceptance, key_of
 from pytest_mltraq.baseline import Baseline, Here
-from pytest_mltraq.compare import Sample, confirm, correct, judge
-from pytest_mltraq.groups import CONFIRMING
+from pytest_mltraq.compare import Sample, absent, confirm, correct, judge
+from pytest_mltraq.groups import CONFIRMING, label_params
 from pytest_mltraq.judged import Judged
 from pytest_mltraq.metric import Metric, from_plain
 from pytest_mltraq.past import Comparison, Group, Key, Past, group_runs
@@ -61,28 +61,75 @@ class Gate:
         self, connection: Connection, version: history.Version, earlier: Connection | None
     ) -> Iterator[tuple[Judged, list[Sample]]]:
         """Yield the verdicts on the metrics of an experiment, each with the samples that it was compared with."""
-        metrics = {metric.name: (metric, is_optional) for metric, is_optional in map(_read_metric, version.metrics)}
+        metrics = {metric.name: metric for metric in map(from_plain, version.metrics)}
         measured = history.read_measured(connection, [version.earlier.id_experiment], list(metrics))
-        groups = {
-            key_of(version.experiment, metric.name, group.params): group
-            for metric, _ in metrics.values()
-            for group in group_runs(measured, metric)
-        }
-        compared = Past(self._baseline, self._here, self._acceptances, version, earlier).compare(groups)
+        groups = _group(version, measured, metrics)
+        past = Past(self._baseline, self._here, self._acceptances, version, earlier)
+        missed = past.missed(groups)
+        gone = _gone(version, measured, groups, missed)
+        compared = past.compare(groups | gone)
+        optional = {plain["name"] for plain in version.metrics if plain.get("optional")}
         has_it = {group.metric.name for key, group in groups.items() if group.is_set() or compared[key].samples}
-        for key, group in groups.items():
-            _, is_optional = metrics[group.metric.name]
-            if group.metric.name in has_it or not is_optional:
-                yield _judge(version, group, compared[key]), compared[key].samples
+        for key, group in (groups | gone).items():
+            name = group.metric.name
+            if name in has_it or name not in optional:
+                notes = _notes(
+                    [one for other, one in missed.items() if one.metric.name == name and other not in gone], groups
+                )
+                found = compared[key]._replace(notes=[*compared[key].notes, *notes])
+                yield _judge(version, group, found, is_gone=key in gone), found.samples
 
 
-def _judge(version: history.Version, group: Group, compared: Comparison) -> Judged:
+def _group(
+    version: history.Version, measured: Iterable[history.Measured], metrics: Mapping[str, Metric]
+) -> dict[Key, Group]:
+    return {
+        key_of(version.experiment, metric.name, group.params): group
+        for metric in metrics.values()
+        for group in group_runs(measured, metric)
+    }
+
+
+def _gone(
+    version: history.Version,
+    measured: Sequence[history.Measured],
+    groups: Mapping[Key, Group],
+    missed: Mapping[Key, Group],
+) -> dict[Key, Group]:
+    """Return the groups, of those that are missed, that the experiment has no longer.
+
+    Of a session that ran a part of the experiment nothing is said to be gone; nor is a group whose runs were skipped. Where no
+    run has params of the same names any more, the grid is another one, and its groups are new.
+    """
+    if not version.is_whole(len(measured)):
+        return {}
+    metrics = {group.metric.name: group.metric for group in missed.values()}
+    skipped = _group(version, [one._replace(outcome=None) for one in measured], metrics)
+    names = {frozenset(group.params) for group in groups.values()}
+    return {key: group for key, group in missed.items() if key not in skipped and frozenset(group.params) in names}
+
+
+def _notes(missed: Sequence[Group], groups: Mapping[Key, Group]) -> Iterator[str]:
+    """Say which groups of the baseline are not judged."""
+    names = {frozenset(group.params) for group in groups.values()}
+    labels = [label_params(group.params) or "without params" for group in missed if frozenset(group.params) in names]
+    if labels:
+        yield f"did not run here: {', '.join(labels)}"
+    others = {", ".join(group.params) or "no params": None for group in missed if frozenset(group.params) not in names}
+    if others:
+        yield f"not comparable: the baseline's runs have other params ({'; '.join(others)})"
+
+
+def _judge(version: history.Version, group: Group, compared: Comparison, *, is_gone: bool) -> Judged:
     metric, params = group.metric, group.params
-    verdict = judge(version.experiment, metric, params, compared.candidate, compared.samples)
+    if is_gone:
+        verdict = absent(version.experiment, metric, params, compared.samples)
+    else:
+        verdict = judge(version.experiment, metric, params, compared.candidate, compared.samples)
     if verdict.verdict == "new" and not compared.samples:
         verdict = verdict._replace(reason=f"{verdict.reason}: {compared.said}")
     whole = group.sample(version.earlier, metric.version)
-    if whole != compared.candidate:  # limits and failures are those of all runs
+    if whole != compared.candidate and not is_gone:  # limits and failures are those of all runs
         alone = judge(version.experiment, metric, params, whole, [])
         if alone.verdict != "new":
             verdict = verdict._replace(
@@ -105,12 +152,6 @@ def _judge(version: history.Version, group: Group, compared: Comparison) -> Judg
         group.values(),
         tuple(group.nodeids),
     )
-
-
-def _read_metric(plain: Mapping[str, Any]) -> tuple[Metric, bool]:
-    """Read a stored metric, and whether it is judged only where the experiment has it."""
-    spec = {name: value for name, value in plain.items() if name != "optional"}
-    return from_plain(spec), bool(plain.get("optional"))
 
 
 def _confirm(

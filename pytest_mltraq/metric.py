@@ -112,13 +112,13 @@ def to_plain(metric: Metric) -> dict[str, Any]:
 
 
 def from_plain(plain: Mapping[str, Any]) -> Metric:
-    """Make a metric of what `to_plain` made of it.
+    """Make a metric of what `to_plain` made of it; what else is stored beside that is passed over.
 
     Raises:
         ConfigurationError: it is no metric.
     """
-    options = dict(plain)
-    return make_metric(options.pop("name", None), **{key: value for key, value in options.items() if value is not None})
+    options = {key: plain[key] for key in Metric._fields if plain.get(key) is not None}
+    return make_metric(options.pop("name", None), **options)
 
 
 def _checked(option: str, value: Any) -> Any:

@@ -90,6 +90,18 @@ class Comparison(NamedTuple):
     accepted: Acceptance | None
 
 
+class _Page(NamedTuple):
+    """What is stored of some sessions.
+
+    Attributes:
+        measured: the runs, by the id of the experiment's version.
+        said: the verdicts, by the id of the experiment's version and what they are on.
+    """
+
+    measured: Mapping[str, Sequence[history.Measured]]
+    said: Mapping[tuple[str, Key], history.StoredVerdict]
+
+
 class Past:
     """Earlier sessions, as far as a version of an experiment may be compared with them.
 
@@ -110,7 +122,9 @@ class Past:
         connection: Connection | None,
     ) -> None:
         self._baseline = baseline
-        self._acceptances = acceptances or {}
+        accepted = {} if acceptances is None else acceptances
+        self._acceptances = {key: one for key, one in accepted.items() if not one.is_removal}
+        self._removed = {key for key, one in accepted.items() if one.is_removal}
         self._has_levels = acceptances is not None
         self._version = version
         self._connection = connection
@@ -120,7 +134,7 @@ class Past:
         self._selection = select_sessions(baseline, here, [other.earlier for other in self._others.values()])
         self._notes = _fields_note(version, others)
         self._left_out: dict[Key, Counter[str]] = {}
-        self._absent: dict[str, dict[str, None]] = {}
+        self._loaded: tuple[Sequence[Earlier], _Page] = [], _Page({}, {})
 
     def _is_earlier(self, other: Earlier) -> bool:
         own = self._version.earlier
@@ -134,6 +148,30 @@ class Past:
         newest_first = self._read(groups)
         return {key: self._compare(key, group, newest_first[key]) for key, group in groups.items()}
 
+    def missed(self, groups: Mapping[Key, Group]) -> dict[Key, Group]:
+        """Return the groups that the newest session that ran as a whole has, and this one hasn't; without runs.
+
+        One that was missed there already is missed here too: it isn't forgotten because a session without it was stored. One whose
+        removal was accepted is not missed.
+        """
+        sessions = self._selection.sessions[-AT_ONCE:]
+        metrics = {group.metric.name: group.metric for group in groups.values()}
+        page = self._load_page(sessions, list(metrics))
+        newest = next((earlier for earlier in reversed(sessions) if self._is_whole(earlier, page)), None)
+        if newest is None:
+            return {}
+        known = {key: group for key, group in self._groups(newest, page, metrics) if group.is_set()}
+        for (id_experiment, key), stored in page.said.items():
+            if id_experiment == newest.id_experiment and stored.verdict == "missing" and stored.metric in metrics:
+                known.setdefault(key, Group(metrics[stored.metric], stored.params, {}, []))
+        missed = {key: group for key, group in known.items() if key not in groups and key not in self._removed}
+        return {key: group._replace(replicates={}, nodeids=[]) for key, group in missed.items()}
+
+    def _is_whole(self, earlier: Earlier, page: _Page) -> bool:
+        """Whether a session ran all runs of the experiment; one that doesn't know how many there were did."""
+        runs = len(page.measured.get(earlier.id_experiment, ()))
+        return self._others[earlier.id_session].is_whole(runs) is not False
+
     def _read(self, groups: Mapping[Key, Group]) -> dict[Key, list[Sample]]:
         """Read the samples of each group, the newest first, as many as the baseline asks for."""
         size = AT_MOST if self._baseline.kind == "best" else self._selection.size
@@ -142,36 +180,45 @@ class Past:
         while sessions and any(len(samples) < size for samples in found.values()):
             page, sessions = sessions[-AT_ONCE:], sessions[:-AT_ONCE]
             for earlier, key, group in self._read_page(page, groups):
-                if key not in found:
-                    if earlier == self._selection.sessions[-1]:
-                        self._absent.setdefault(group.metric.name, {})[label_params(group.params)] = None
-                elif len(found[key]) < size:
+                if len(found[key]) < size:
                     found[key].append(group.sample(earlier, self._version_of(earlier, group.metric.name)))
         return found
 
-    def _read_page(self, page: Sequence[Earlier], groups: Mapping[Key, Group]) -> Iterator[tuple[Earlier, Key, Group]]:
+    def _read_page(
+        self, sessions: Sequence[Earlier], groups: Mapping[Key, Group]
+    ) -> Iterator[tuple[Earlier, Key, Group]]:
         """Yield the groups of some sessions that have the metrics, and are no other level, the newest first."""
-        assert self._connection is not None  # noqa: S101 - without one no session was selected
         metrics = {group.metric.name: group.metric for group in groups.values()}
-        ids = [earlier.id_experiment for earlier in page]
+        page = self._load_page(sessions, list(metrics))
+        for earlier in reversed(sessions):
+            for key, group in self._groups(earlier, page, metrics):
+                if not group.is_set() or key not in groups:
+                    continue
+                reason = self._why_left_out(key, page.said.get((earlier.id_experiment, key)))
+                if reason is None:
+                    yield earlier, key, group
+                else:
+                    self._left_out[key][reason] += 1
+
+    def _load_page(self, sessions: Sequence[Earlier], metrics: Sequence[str]) -> _Page:
+        assert self._connection is not None  # noqa: S101 - without one no session was selected
+        if self._loaded[0] == sessions:
+            return self._loaded[1]
+        ids = [earlier.id_experiment for earlier in sessions]
         measured: dict[str, list[history.Measured]] = {}
-        for one in history.read_measured(self._connection, ids, list(metrics)):
+        for one in history.read_measured(self._connection, ids, metrics):
             measured.setdefault(one.id_experiment, []).append(one)
         said = {
             (stored.id_experiment, key_of(self._version.experiment, stored.metric, stored.params)): stored
             for stored in history.read_verdicts(self._connection, ids)
         }
-        for earlier in reversed(page):
-            for metric in metrics.values():
-                for group in group_runs(measured.get(earlier.id_experiment, ()), metric):
-                    key = key_of(self._version.experiment, metric.name, group.params)
-                    if not group.is_set():
-                        continue
-                    reason = self._why_left_out(key, said.get((earlier.id_experiment, key)))
-                    if reason is None:
-                        yield earlier, key, group
-                    elif key in self._left_out:
-                        self._left_out[key][reason] += 1
+        self._loaded = sessions, _Page(measured, said)
+        return self._loaded[1]
+
+    def _groups(self, earlier: Earlier, page: _Page, metrics: Mapping[str, Metric]) -> Iterator[tuple[Key, Group]]:
+        for metric in metrics.values():
+            for group in group_runs(page.measured.get(earlier.id_experiment, ()), metric):
+                yield key_of(self._version.experiment, metric.name, group.params), group
 
     def _why_left_out(self, key: Key, stored: history.StoredVerdict | None) -> str | None:
         """Say why a session is not compared with, if it isn't.
@@ -202,8 +249,6 @@ class Past:
         elif self._baseline.kind in _WINDOWS:
             samples, note = current_level(samples, group.metric)
             notes += note
-        if absent := self._absent.get(group.metric.name):
-            notes.append(f"did not run here: {', '.join(absent)}")
         comparable, samples, note = _align(group, samples)
         notes += note
         nearest = self._others.get(samples[-1].id_session) if samples else None

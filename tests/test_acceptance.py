@@ -26,6 +26,7 @@ ACCURACY = Acceptance(
     values={"seed:0": 0.89, "seed:1": 0.91},
 )
 LOSS = ACCURACY._replace(metric="loss", old=None, new=math.inf, by=None, commit=None, values={"": math.inf})
+GONE = ACCURACY._replace(metric="size", new=None, values={})
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -33,11 +34,12 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     """Each entry comes back; their order in the file doesn't depend on when they were accepted."""
     file = tmp_path / FILE_NAME
-    write_acceptances(file, [LOSS, ACCURACY])
+    write_acceptances(file, [LOSS, GONE, ACCURACY])
     text = file.read_text(encoding="utf-8")
-    write_acceptances(file, [ACCURACY, LOSS])
+    write_acceptances(file, [ACCURACY, LOSS, GONE])
 
-    assert read_acceptances(file) == {ACCURACY.key: ACCURACY, LOSS.key: LOSS}
+    assert read_acceptances(file) == {one.key: one for one in (ACCURACY, LOSS, GONE)}
+    assert "old = 0.95\nremoved = true\nreason" in text
     assert file.read_text(encoding="utf-8") == text
     assert text.partition("[[accepted]]\n")[2].startswith(
         'experiment = "iris"\nmetric = "accuracy"\nparams = "{\\"model\\": \\"tree\\", \\"depth\\": null}"\nold = 0.95\nnew = 0.9\n'

@@ -209,6 +209,51 @@ def test_an_accepted_change_begins_a_new_level(sessions: Sessions) -> None:
     assert reverted.notes[1] == "3 sessions judged at another accepted level left out"
 
 
+def test_a_group_that_is_gone_is_missing(sessions: Sessions) -> None:
+    """Where the newest session that ran as a whole has it; not where its runs were skipped, or the params have other names."""
+
+    def add(*models: str, runs: int, seeds: int = 2, axis: str = "model", outcome: str = "passed") -> None:
+        params = [{axis: model, "seed": seed} for model in models for seed in range(seeds)]
+        sessions.add([0.9] * len(params), params=params, metrics=[ACCURACY | {"runs": runs}], outcome=outcome)
+
+    def verdicts(acceptances: Mapping[Any, Acceptance] | None = None, *, keep: bool = True) -> dict[str, str]:
+        judged = judge(sessions, acceptances=acceptances, keep=keep)
+        return {one.name: one.verdict.verdict for one in judged}
+
+    add("tree", "linear", runs=4)
+    verdicts()
+    add("tree", runs=4)  # a part
+    assert verdicts() == {"accuracy[model:tree]": "unchanged"}
+    for _ in range(2):
+        add("tree", runs=2)
+        assert verdicts() == {"accuracy[model:tree]": "unchanged", "accuracy[model:linear]": "missing"}
+    (_, gone) = judge(sessions)
+    assert (gone.verdict.fails, gone.verdict.n, gone.verdict.baseline_n) == (True, 0, 2)
+    assert gone.verdict.reason.startswith("no run has these params any more")
+
+    add("tree", runs=2, axis="kind")
+    (other,) = judge(sessions)
+    assert (other.verdict.verdict, other.notes) == (
+        "new",
+        ("not comparable: the baseline's runs have other params (model)",),
+    )
+    add("tree", runs=4)
+    add("tree", runs=2, outcome="skipped")
+    assert verdicts(keep=False) == {}
+
+    add("tree", runs=2)
+    removal = Acceptance(
+        "iris", "accuracy", {"model": "linear"}, 0.9, None, "too old", "Ann", "2026-01-02", None, "x", {}
+    )
+    accepted = {removal.key: removal}
+    assert verdicts(accepted) == {"accuracy[model:tree]": "unchanged"}
+    add("tree", runs=2)
+    assert verdicts() == {"accuracy[model:tree]": "unchanged"}
+    add("tree", "linear", runs=4)
+    back = judge(sessions, "window:20", acceptances=accepted)
+    assert [one.verdict.verdict for one in back] == ["unchanged", "unchanged"]
+
+
 def test_the_best_session_is_that_of_each_metric(sessions: Sessions) -> None:
     """The best mean counts, by the metric's direction."""
     error = {**to_plain(make_metric("accuracy", direction="minimize")), "optional": False}

@@ -57,6 +57,7 @@ def accept(
 ) -> Table:
     """Accept a changed METRIC: from here on it is compared with what it was in this session.
 
+    Where no run has the params of a group any more, it is accepted that they are gone.
     The change is written to a text file, which is committed and reviewed with the code that caused it. Limits (min, max) stay.
     """
     from pytest_mltraq.acceptance import find_file, read_acceptances, write_acceptances
@@ -90,7 +91,9 @@ def _choose(
         message = f"{session} did not judge {metric} of {experiment}; {near(f'{metric} of {experiment}', known)}"
         raise NotFoundError(message)
     groups = {
-        label_params(verdict.params): verdict for verdict in of_metric if verdict.mean is not None and verdict.values
+        label_params(verdict.params): verdict
+        for verdict in of_metric
+        if verdict.is_gone or (verdict.mean is not None and verdict.values)
     }
     if params is not None:
         if params not in groups:
@@ -109,7 +112,6 @@ def _choose(
 def _make(verdict: SessionVerdict, id_session: str, reason: str, by: str | None) -> Acceptance:
     from pytest_mltraq.acceptance import Acceptance
 
-    assert verdict.mean is not None  # noqa: S101 - others were not chosen
     return Acceptance(
         verdict.experiment,
         verdict.metric,
@@ -129,7 +131,14 @@ def _table(entries: list[Acceptance]) -> Table:
     from pytest_mltraq.groups import label_params
 
     rows: list[tuple[Any, ...]] = [
-        (entry.experiment, entry.metric, label_params(entry.params), entry.old, entry.new, entry.by)
+        (
+            entry.experiment,
+            entry.metric,
+            label_params(entry.params),
+            entry.old,
+            "removed" if entry.is_removal else entry.new,
+            entry.by,
+        )
         for entry in entries
     ]
     return Table(("experiment", "metric", "group", "old", "new", "by"), rows)

@@ -145,7 +145,7 @@ def _series(
     plains = [plain for version in versions for plain in version.metrics if plain["name"] == metric]
     spec = Metric(metric)
     if plains:
-        spec = from_plain({name: value for name, value in plains[-1].items() if name != "optional"})
+        spec = from_plain(plains[-1])
     series: dict[str, list[tuple[Version, Group]]] = {}
     for at in range(0, len(versions), AT_ONCE):
         page = versions[at : at + AT_ONCE]

@@ -10,7 +10,7 @@ import inspect
 import itertools
 import unittest
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -219,6 +219,21 @@ class Collecting:
         elif own_marks(metafunc.function):
             message = f"{place(metafunc.function)}: the marker metric is for experiments, and tests that request the fixture run"
             raise collector.CollectError(message)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Count the runs of experiments before any are left out, by `--lf`, a node id, `-k`, or another plugin."""
+        report = yield
+        found: Counter[str] = Counter()
+        for item in report.result or ():
+            if isinstance(item, pytest.Function):
+                declaration = self._find(item, collector)
+                if declaration is not None:
+                    found[declaration.experiment.name] += 1
+        self._running.found.update(found)
+        return report
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Say which items are runs, and with which params."""

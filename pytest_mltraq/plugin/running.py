@@ -60,6 +60,7 @@ class Running:
         self._item: pytest.Item | None = None
         self._current: Attempt | None = None
         self._announced: set[str] = set()
+        self.found: dict[str, int] = {}
         self._unseeded: Callable[[], None] | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -215,7 +216,7 @@ class Running:
             doc=experiment.doc,
             nodeid=experiment.nodeid,
             root=self._root,
-            metrics=declaration.metrics or None,
+            metrics=[plain | {"runs": self.found[experiment.name]} for plain in declaration.metrics] or None,
         )
         self._experiments[experiment.name] = record = detach(record)
         return record

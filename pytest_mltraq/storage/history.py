@@ -35,7 +35,7 @@ class Version(NamedTuple):
         nodeid: where pytest found it.
         file: the file of its last step, or None; of the judged session only.
         line: the line there, from 1, or None.
-        metrics: what was said of its metrics.
+        metrics: what was said of its metrics; with each of them how many runs pytest found of the experiment, selected or not.
         fields: what its runs share, as JSON says it.
         config: what was the same for all of them, as JSON says it.
     """
@@ -48,6 +48,18 @@ class Version(NamedTuple):
     metrics: list[dict[str, Any]]
     fields: dict[str, Any]
     config: dict[str, Any]
+
+    def is_whole(self, runs: int) -> bool | None:
+        """Whether all runs of the experiment ran, or were skipped: none was deselected, nor left out when the session stopped.
+
+        Args:
+            runs: how many are stored.
+
+        Returns:
+            None where it isn't known how many there were, as of sessions of a Python program.
+        """
+        found = next((plain["runs"] for plain in self.metrics if type(plain.get("runs")) is int), None)
+        return None if found is None else runs >= found
 
 
 class Measured(NamedTuple):
@@ -288,6 +300,11 @@ class SessionVerdict(NamedTuple):
     baseline_mean: float | None
     commit: str | None
     values: dict[str, float]
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it failed because no run has these params any more: it has a baseline, and nothing to compare with it."""
+        return self.fails and self.mean is None and self.baseline_mean is not None
 
 
 def read_session_verdicts(connection: Connection, id_session: str) -> list[SessionVerdict]:

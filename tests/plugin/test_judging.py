@@ -29,7 +29,7 @@ def step_train(run, model, seed):
 
 @pytest.mark.metric("loss", direction="minimize", rtol=0.01)
 @pytest.mark.metric("accuracy", min=0.5, rtol=0.01)
-@pytest.mark.runs(model=["logreg", "tree"], seed=range(4))
+@pytest.mark.runs(model=os.environ.get("MODELS", "logreg tree").split(), seed=range(4))
 def experiment_iris(run):
     pass
 """
@@ -173,8 +173,8 @@ def test_only_what_ran_is_judged(suite: Pytest, rows: Rows) -> None:
     part.stdout.fnmatch_lines(
         [
             "metrics of iris, compared with: newest (no git): *",
-            "*: did not run here: model:logreg",
             "*: compared by the 3 replicates in common, of 3 here and 4 there",
+            "*: did not run here: model:logreg",
             "*= 2 failed, 3 passed, 5 deselected in *",
         ]
     )
@@ -185,6 +185,55 @@ def test_only_what_ran_is_judged(suite: Pytest, rows: Rows) -> None:
     interrupted = suite("--maxfail=1", "-p", "no:terminal", FAIL="logreg0")
     assert interrupted.ret == 1
     assert len(rows("SELECT DISTINCT id_session FROM verdicts")) == 4
+
+
+@pytest.mark.parametrize(
+    "selection", ["-k seed", "--lf", "-x", "experiment_iris.py::experiment_iris[model:tree-seed:0]"]
+)
+def test_a_part_of_an_experiment_misses_nothing(selection: str, suite: Pytest) -> None:
+    """A group that is gone is missing, where all runs of the experiment ran; of a part it is said that it didn't run."""
+    suite(FAIL="tree0")
+    part = {"-k seed": "-k seed:0", "--lf": "--lf"}.get(selection, selection)
+
+    partial = suite(*part.split(), MODELS="tree", **({"FAIL": "tree1"} if selection == "-x" else {}))
+
+    partial.stdout.fnmatch_lines(["*: did not run here: model:logreg"])
+    partial.stdout.no_fnmatch_line("*MISSING*")
+
+
+@pytest.mark.parametrize("processes", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_a_group_that_is_gone_is_missing_until_it_is_accepted(
+    processes: tuple[str, ...], suite: Pytest, pytester: pytest.Pytester
+) -> None:
+    """It fails the gate in each session that ran as a whole; once its removal is accepted, nothing is said of it."""
+    suite("--mltraq-tag=first")
+    for _ in range(2):
+        gone = suite(*processes, MODELS="tree")
+        gone.stdout.fnmatch_lines(
+            [
+                "  MISSING *accuracy *model:logreg *",
+                "*: no run has these params any more; where that is meant, `pytest-mltraq accept` says so",
+                "*= 2 failed, 6 passed* in *",
+            ]
+        )
+        assert gone.ret == 1
+        suite("-k", "seed:1", MODELS="tree")
+
+    gone = suite(MODELS="tree")
+    compared = pytester.run("pytest-mltraq", "compare", "first", "last", "--db=results.db")
+    for metric in ("accuracy", "loss"):
+        accepted = pytester.run(
+            "pytest-mltraq", "accept", metric, "--experiment=iris", "--reason=linear", "--db=results.db"
+        )
+        accepted.stdout.fnmatch_lines([f"iris *{metric} *model:logreg * removed *"])
+    accepted = suite(*processes, MODELS="tree")
+
+    assert compared.ret == 1
+    assert accepted.ret == 0
+    accepted.stdout.no_fnmatch_line("*logreg*")
+    back = suite()  # compared with what it was before it was removed
+    back.stdout.fnmatch_lines(["  unchanged *accuracy *model:logreg *"])
+    assert back.ret == 0
 
 
 def test_an_interrupted_session_is_not_judged(pytester: pytest.Pytester, suite: Pytest, rows: Rows) -> None:

@@ -69,6 +69,7 @@ def test_markers_of_functions_classes_and_modules_add_up(pytester: pytest.Pytest
         "method": "auto",
         "version": "2",
         "optional": False,
+        "runs": 1,
     }
 
 
