@@ -18,7 +18,7 @@ from pytest_mltraq.judged import Judged
 from pytest_mltraq.plugin.options import Settings
 from pytest_mltraq.plugin.running import REPORT_KEY, Running
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord, record_session
-from pytest_mltraq.report.files import SessionReport
+from pytest_mltraq.report.files import REPORT_WIDTH, SessionReport
 from pytest_mltraq.report.terminal import Summary
 from pytest_mltraq.report.verdicts import verdict_lines
 from pytest_mltraq.run import new_id
@@ -26,10 +26,6 @@ from pytest_mltraq.run import new_id
 if TYPE_CHECKING:
     from pytest_mltraq.storage import Database
     from pytest_mltraq.storage.live import LiveSession
-
-
-REPORT_WIDTH = 120
-"""How long the lines of tables in reports may be [characters]."""
 
 
 class Stored(NamedTuple):

@@ -21,6 +21,10 @@ WRITERS: Final = {
 """What makes the text of a report, by suffix: `module:function`, called with a `SessionReport`."""
 
 
+REPORT_WIDTH: Final = 120
+"""How wide the tables of runs are in a report [characters]."""
+
+
 class SessionReport(NamedTuple):
     """What a report is about.
 
@@ -29,7 +33,7 @@ class SessionReport(NamedTuple):
         began: when it began.
         judged: the verdicts on its metrics.
         tables: lines of the tables of its runs.
-        baseline: what its metrics were compared with, as it was asked for.
+        baseline: what its metrics were compared with, as it was asked for; None where nobody knows any more.
         stored_in: the database's file or URL, without its password; None where nothing is kept.
         database: where the session can be read until the report is written.
     """
@@ -38,7 +42,7 @@ class SessionReport(NamedTuple):
     began: datetime.datetime
     judged: Sequence[Judged]
     tables: Sequence[str]
-    baseline: str
+    baseline: str | None
     stored_in: str | None
     database: Any
 

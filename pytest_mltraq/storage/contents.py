@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Collection, Iterator
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Row, case, func, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.codec import Stored, digest_object
@@ -80,10 +80,13 @@ class Contents:
         """Return all sessions, the newest first."""
         columns = [sessions.c[name] for name in SessionRecord._fields]
         query = select(*columns).order_by(sessions.c.started_at.desc(), sessions.c.id.desc())
-        return [
-            SessionRecord(*row)._replace(started_at=_time(row.started_at), finished_at=_time_or_none(row.finished_at))
-            for row in self._connection.execute(query)
-        ]
+        return [_session(row) for row in self._connection.execute(query)]
+
+    def session(self, id_session: str) -> SessionRecord:
+        """Return a session."""
+        columns = [sessions.c[name] for name in SessionRecord._fields]
+        row = self._connection.execute(select(*columns).where(sessions.c.id == id_session)).one()
+        return _session(row)
 
     def versions(self, of_sessions: Collection[str]) -> list[Version]:
         """Return the versions of experiments that sessions stored, in the order in which they were stored."""
@@ -145,6 +148,11 @@ class Contents:
             message = f"object {digest} is damaged: its content has another digest"
             raise ValueError(message)
         return ObjectRow(kind, size, data)
+
+
+def _session(row: Row[Any]) -> SessionRecord:
+    record = SessionRecord._make(row)
+    return record._replace(started_at=_time(row.started_at), finished_at=_time_or_none(row.finished_at))
 
 
 def _time(value: Any) -> str:

@@ -102,10 +102,19 @@ def _verdict_row(judged: Judged, id_session: str, position: int) -> tuple[Any, .
                 "notes": judged.notes,
                 "sessions": judged.sessions,
                 "distance": judged.distance,
+                "nearest": _nearest(judged),
                 "needed_replicates": verdict.needed_replicates,
+                "tolerance": verdict.tolerance,
+                "limit": verdict.limit,
             }
         ),
     }
     # NaN would be NULL on SQLite, and a number larger than any other on PostgreSQL.
     values = [known[name] for name, _ in columns_of("verdicts")]
     return tuple(None if isinstance(value, float) and math.isnan(value) else value for value in values)
+
+
+def _nearest(judged: Judged) -> dict[str, Any] | None:
+    """Return the session that a metric was compared with, as JSON takes it; it may be in another database."""
+    earlier = judged.baseline
+    return None if earlier is None else earlier._asdict() | {"started_at": earlier.started_at.isoformat()}

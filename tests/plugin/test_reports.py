@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mltraq.report import markdown
+from tests.program import run as program
 
 EXPERIMENT = """
 import os
@@ -34,6 +35,14 @@ def regressed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("MODELS", "12")
     pytester.runpytest_subprocess("--mltraq-db=results.db", "experiments/experiment_iris.py")
     monkeypatch.setenv("DROP", "0.1")
+
+
+def stored_sessions(file: str) -> list[str]:
+    """Return the ids of the sessions, the oldest first."""
+    rows = json.loads(
+        program("query", "SELECT id FROM sessions ORDER BY started_at", "--db", file, "--format=json").stdout
+    )
+    return [row["id"] for row in rows]
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
@@ -67,6 +76,27 @@ def test_reports_are_written_in_their_forms(pytester: pytest.Pytester) -> None:
     assert lines[2] == 'mltraq_f1_macro_100_{experiment="iris",metric="f1, macro: 100%",group="model:a|b"} 0.91'
     assert lines[-1] == "# EOF"
     assert page.lower().startswith("<!doctype html>")
+
+
+@pytest.mark.usefixtures("regressed")
+def test_the_command_writes_the_reports_of_a_stored_session(pytester: pytest.Pytester) -> None:
+    """To the letter what was written when the session ended; what it was compared with is no option any more."""
+    names = ["report.md", "report.json", "report.metrics"]
+    run(pytester, *(f"--mltraq-report=now/{name}" for name in names), "--mltraq-baseline=window:3")
+    run(pytester)  # a later one
+
+    outputs = [f"--output=later/{name}" for name in names]
+    result = program("report", "--db=results.db", "--session", stored_sessions("results.db")[1], *outputs)
+
+    assert result.exit_code == 0, result.output
+    now, later = (
+        {name: Path(folder, name).read_text(encoding="utf-8") for name in names} for folder in ("now", "later")
+    )
+    assert later["report.metrics"] == now["report.metrics"]
+    assert later["report.md"] == now["report.md"]
+    expected = json.loads(now["report.json"]) | {"baseline": None}
+    assert json.loads(later["report.json"]) == expected
+    assert expected["verdicts"][0]["baseline_session"] is not None
 
 
 @pytest.mark.usefixtures("regressed")

@@ -93,18 +93,3 @@ def _name(database: Database) -> str:
     """Name a database for readers elsewhere: folders of this machine say nothing to them."""
     before, scheme, file = database.url.partition("sqlite:///")
     return Path(file).name if scheme and not before else database.url
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file beside its place and move it there."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_text(text, encoding="utf-8", newline="\n")
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        message = f"expected a file that can be written, found {file}: {error.strerror}"
-        raise ConfigurationError(message) from error
