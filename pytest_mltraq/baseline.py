@@ -15,6 +15,9 @@ spec                   the sessions that are compared with
 ``best``               the one with the best mean of each metric
 =====================  ==========================================================================================
 
+Where a spec speaks of commits (``auto``, ``commit``, ``merge-base``), sessions that ran with uncommitted changes are taken only where
+there are no others.
+
 ``@PATH or URL`` at the end reads another database: ``window:20@main@results/main.db``. What follows an ``@`` is a database where
 it is a URL, begins with ``/``, ``./``, ``../`` or ``~``, or ends with ``.db``, ``.sqlite`` or ``.sqlite3``; elsewhere the ``@``
 belongs to the name, or to the branch of a window.
@@ -79,6 +82,7 @@ class Earlier(NamedTuple):
         commit: full hash, or None.
         branch: or None.
         tags: its names.
+        is_dirty: whether files differed from the commit: what was measured is not the commit's then.
     """
 
     id_session: str
@@ -87,6 +91,7 @@ class Earlier(NamedTuple):
     commit: str | None
     branch: str | None
     tags: tuple[str, ...]
+    is_dirty: bool = False
 
 
 class Selection(NamedTuple):
@@ -203,18 +208,25 @@ def _select_auto(baseline: Baseline, here: Here, sessions: Sequence[Earlier]) ->
     found = _at_ancestors(baseline, here, sessions, "HEAD")
     if here.ancestry is not None and here.ancestry.is_shallow:
         # What is at HEAD itself says little of the branch, whose earlier commits are unknown.
-        return _of_branches(baseline, (here.branch, here.default), sessions, found)
+        return _of_branches(baseline, (here.branch, here.default), sessions, found, "the clone is shallow")
     return found if found.sessions else _of_branches(baseline, (here.branch, here.default), sessions, found)
 
 
 def _of_branches(
-    baseline: Baseline, branches: Iterable[str | None], sessions: Sequence[Earlier], instead_of: Selection
+    baseline: Baseline,
+    branches: Iterable[str | None],
+    sessions: Sequence[Earlier],
+    instead_of: Selection,
+    why: str | None = None,
 ) -> Selection:
     """Choose the sessions of the first branch that has some; else what was chosen before."""
     for branch in branches:
         of_branch = [earlier for earlier in sessions if branch is not None and earlier.branch == branch]
         if of_branch:
-            return Selection(of_branch, baseline.size, f"newest of {branch} ({instead_of.said})", {})
+            of_branch, left_out = _clean(of_branch)
+            return Selection(
+                of_branch, baseline.size, f"newest of {branch}{left_out}, because {why or instead_of.said}", {}
+            )
     return instead_of
 
 
@@ -230,12 +242,21 @@ def _at_ancestors(baseline: Baseline, here: Here, sessions: Sequence[Earlier], o
     distances = {earlier.id_session: known[earlier.commit] for earlier in sessions if earlier.commit in known}
     found = [earlier for earlier in sessions if earlier.id_session in distances]
     found.sort(key=lambda earlier: -distances[earlier.id_session])  # stable: at one commit, the newest is the last
-    said = f"nearest to {of}, {commit[:SHORT]}"
+    found, left_out = _clean(found)
+    said = f"nearest to {of}, {commit[:SHORT]}{left_out}"
     if not found:
         said = f"none is at {of}, {commit[:SHORT]}, or its {len(known) - 1} ancestors"
     if is_shallow:
         said = f"{said}; the clone is shallow"
     return Selection(found, baseline.size, said, distances)
+
+
+def _clean(sessions: list[Earlier]) -> tuple[list[Earlier], str]:
+    """Keep the sessions that measured what was committed, where there are some; and say how many others there are."""
+    clean = [earlier for earlier in sessions if not earlier.is_dirty]
+    if not clean or len(clean) == len(sessions):
+        return sessions, ""
+    return clean, f" ({len(sessions) - len(clean)} with uncommitted changes left out)"
 
 
 def _select_branch(baseline: Baseline, here: Here, sessions: Sequence[Earlier]) -> Selection:
@@ -294,6 +315,9 @@ def _by_prefix(
     meant = sorted({str(identity(earlier)) for earlier in found})
     if len(meant) > 1:
         return Selection([], baseline.size, f"{baseline} is ambiguous: {', '.join(meant[:3])}", {})
+    if baseline.kind == "commit":
+        found, left_out = _clean(found)
+        said += left_out
     return Selection(found, baseline.size, said if found else f"none is {said}", {})
 
 

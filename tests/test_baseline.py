@@ -160,11 +160,37 @@ def test_ancestors_are_chosen_nearest_last(repository: Path) -> None:
     rebased = choose("auto", sessions[2:3], repository, commit=hash_of(repository, "feature"), branch="main")
     assert (minutes(rebased), rebased.said) == (
         [3],
-        f"newest of main (none is at HEAD, {head}, or its 3 ancestors)",
+        f"newest of main, because none is at HEAD, {head}, or its 3 ancestors",
     )
 
     nowhere = choose("merge-base:main", sessions[2:3], repository)
     assert (minutes(nowhere), nowhere.said) == ([], f"none is at the merge base with main, {base}, or its 2 ancestors")
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected", "said"),
+    [
+        ("auto", [1], "nearest to HEAD, {head} (1 with uncommitted changes left out)"),
+        ("merge-base:main", [1], "nearest to the merge base with main, {head} (1 with uncommitted changes left out)"),
+        ("commit:{head}", [1], "at {head} (1 with uncommitted changes left out)"),
+        ("last", [1, 2], "newest"),
+        ("branch:main", [1, 2], "newest of main"),
+    ],
+)
+def test_what_was_not_committed_is_no_commits_baseline(
+    spec: str, expected: list[int], said: str, repository: Path
+) -> None:
+    """Where the spec speaks of commits, sessions with uncommitted changes count only where there are no others."""
+    git(repository, "checkout", "main")
+    full = hash_of(repository, "main")
+    head = full[:7]
+    clean, dirty = make_session(1, full, "main"), make_session(2, full, "main")._replace(is_dirty=True)
+
+    chosen = choose(spec.format(head=head), [clean, dirty], repository, commit=full, branch="main")
+    assert (minutes(chosen), chosen.said) == (expected, said.format(head=head))
+
+    alone = choose(spec.format(head=head), [dirty], repository, commit=full, branch="main")
+    assert (minutes(alone), "left out" in alone.said) == ([2], False)
 
 
 def test_a_clone_knows_the_branches_of_its_origin(repository: Path, tmp_path: Path) -> None:
@@ -188,12 +214,12 @@ def test_a_shallow_clone_compares_with_the_branch(repository: Path, tmp_path: Pa
     request = choose("auto", sessions, clone, commit=head, branch="feature", base="main")
     assert (minutes(request), request.said) == (
         [1],
-        "newest of main (git doesn't know the merge base with main; is it a shallow clone?)",
+        "newest of main, because git doesn't know the merge base with main; is it a shallow clone?",
     )
     pushed = choose("auto", sessions, clone, commit=head, branch="feature")
     assert (minutes(pushed), pushed.said) == (
         [2],
-        f"newest of feature (nearest to HEAD, {head[:7]}; the clone is shallow)",
+        "newest of feature, because the clone is shallow",
     )
     assert minutes(choose("auto", sessions[:1], clone, commit=head, branch="gone")) == []
     named = choose("merge-base:main", sessions, clone)

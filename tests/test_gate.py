@@ -170,6 +170,19 @@ def test_a_worse_session_is_no_baseline(sessions: Sessions) -> None:
     assert days(judge_one(sessions, f"session:{sessions.ids[-2]}")) == 2  # people may compare with any
 
 
+def test_where_no_session_can_be_compared_with_it_is_said(sessions: Sessions) -> None:
+    """Which ones there were, and why they are left out."""
+    limited = {**to_plain(make_metric("accuracy", min=0.95)), "optional": False}
+    sessions.add(GOOD, metrics=[limited])
+    judge_one(sessions, keep=True)
+    sessions.add([0.96, 0.97], metrics=[limited])
+
+    judged = judge_one(sessions)
+
+    assert judged.said == "1 session, newest; none can be compared with"
+    assert (judged.verdict.verdict, judged.notes) == ("new", ("1 session in which it failed left out",))
+
+
 def test_an_accepted_change_begins_a_new_level(sessions: Sessions) -> None:
     """It is compared with the accepted values, then with sessions since; where the entry is gone, with those before."""
     sessions.add(GOOD)

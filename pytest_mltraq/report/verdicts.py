@@ -118,11 +118,12 @@ def describe_baseline(judged: Judged, now: datetime.datetime) -> str:
         return "an accepted change" if judged.accepted else "nothing"
     where = earlier.commit[:SHORT] if earlier.commit else f"session {earlier.id_session[:8]}"
     branch = f" on {earlier.branch}" if earlier.branch else ""
+    changed = " with uncommitted changes" if earlier.is_dirty else ""
     tags = f" tagged {', '.join(earlier.tags)}" if earlier.tags else ""
     away = ""
     if judged.distance:
         away = f", {judged.distance} commit{'s' if judged.distance > 1 else ''} away"
-    return f"{where}{branch}{tags}, {age(now - earlier.started_at)} old{away}"
+    return f"{where}{branch}{changed}{tags}, {age(now - earlier.started_at)} old{away}"
 
 
 def age(passed: datetime.timedelta) -> str:

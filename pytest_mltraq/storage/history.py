@@ -124,6 +124,7 @@ def _versions(connection: Connection, which: Any, *more: Any) -> Iterator[Versio
             sessions.c.commit,
             sessions.c.branch,
             sessions.c.tags,
+            sessions.c.dirty,
             experiments.c.name,
             experiments.c.nodeid,
             experiments.c.metrics,
@@ -144,6 +145,7 @@ def _versions(connection: Connection, which: Any, *more: Any) -> Iterator[Versio
             row.commit,
             row.branch,
             tuple(load_json(row.tags, "tags")),
+            bool(row.dirty),
         )
         file, line = _place(row.code) if more else (None, None)
         found[row.id_session, row.name] = Version(

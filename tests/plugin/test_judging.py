@@ -282,6 +282,12 @@ def test_the_default_baseline_is_found_by_git(
             f"metrics of iris, compared with: nearest to HEAD, {head[:7]}: {first[:7]} on main tagged v1, *, 1 commit away"
         ]
     )
+    (folder / "change.txt").write_text("not committed", encoding="utf-8")
+    suite()
+    git(folder, "checkout", "change.txt")
+    suite().stdout.fnmatch_lines(
+        [f"*compared with: 2 sessions, nearest to HEAD, {head[:7]} (1 with uncommitted changes left out); *"]
+    )
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_REF", "refs/pull/7/merge")
     monkeypatch.setenv("GITHUB_BASE_REF", "main")
