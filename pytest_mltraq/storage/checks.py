@@ -17,7 +17,7 @@ from pytest_mltraq.record import to_text
 Check = Callable[[Any], bool]
 
 OUTCOMES: Final = ("passed", "failed", "skipped", "error", "crashed", "interrupted")
-ORIGINS: Final = ("pytest", "python")
+ORIGINS: Final = ("pytest", "python", "mltraq", "mlflow")
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 

@@ -212,7 +212,9 @@ def _check_views(connection: Connection, seen: Mapping[str, Iterable[tuple[Colum
                 yield Problem("view", name, "the experiment has no view")
             continue
         try:
-            expected = View(name).expected_columns(connection, columns)
+            view = View(name)
+            expected = view.expected_columns(connection, columns)
+            is_altered = view.is_altered(connection)
             with connection.begin_nested():
                 found = list(run(connection, f"SELECT * FROM {quoted(stored[name].view)} LIMIT 0").keys())  # noqa: S608 - quoted
         except (SQLAlchemyError, ValueError, TypeError) as error:
@@ -220,3 +222,5 @@ def _check_views(connection: Connection, seen: Mapping[str, Iterable[tuple[Colum
             continue
         if missing := [column for column in expected if column not in found]:
             yield Problem("view", stored[name].view, f"columns are missing: {', '.join(missing)}")
+        elif is_altered:
+            yield Problem("view", stored[name].view, "its definition was altered: --repair defines it anew")

@@ -112,15 +112,30 @@ class View:
             execute(connection, insert, self.experiment, self._name, stored)
         else:
             execute(connection, "UPDATE views SET columns = ? WHERE experiment = ?", stored, self.experiment)
+        _replace_view(connection, quoted(self._name), self._query(connection))
+
+    def _query(self, connection: Connection) -> str:
         reads = [f"{expression} AS {quoted(column)}" for column, expression in _OWN.items()]
         reads += [f"{_value(connection, *key)} AS {quoted(column)}" for column, key in self._names().items()]
-        _replace_view(
-            connection,
-            quoted(self._name),
+        return (
             f"SELECT {', '.join(reads)} FROM runs r "  # noqa: S608 - quoted above
             f"JOIN experiments e ON e.id_experiment = r.id_experiment JOIN sessions s ON s.id = e.id_session "
-            f"WHERE e.name = {literal(self.experiment)}",
+            f"WHERE e.name = {literal(self.experiment)}"
         )
+
+    def is_altered(self, connection: Connection) -> bool:
+        """Whether its definition is another one than what `expected_columns` read of it says."""
+        name, query = str(self._name), self._query(connection)
+        if connection.dialect.name == "sqlite":
+            found = execute(connection, "SELECT sql FROM sqlite_master WHERE name = ?", name).first()
+            return found is None or found[0] != _creation(quoted(name), query)
+        # PostgreSQL keeps no text, but what it understood: so it has to understand ours too.
+        with connection.begin_nested() as attempt:
+            execute(connection, f"CREATE TEMPORARY VIEW mltraq_expected AS {query}")
+            definition = "SELECT pg_get_viewdef('mltraq_expected'::regclass) = pg_get_viewdef(?::regclass)"
+            (is_same,) = execute(connection, definition, quoted(name)).first()
+            attempt.rollback()
+        return not is_same
 
     def _names(self) -> dict[str, tuple[str, str, str]]:
         """Name the columns: a field wins over a param of the same name; databases don't tell `Acc` from `acc`."""
@@ -186,7 +201,7 @@ def _replace_view(connection: Connection, name: str, query: str) -> None:
     On PostgreSQL another view may depend on the earlier one. It can then be replaced as long as its columns stay and new ones come
     last; where they changed their types it stays as it was, because runs are stored whatever becomes of the view.
     """
-    drop, create = f"DROP VIEW IF EXISTS {name}", f"CREATE VIEW {name} AS {query}"
+    drop, create = f"DROP VIEW IF EXISTS {name}", _creation(name, query)
     if connection.dialect.name == "sqlite":
         execute(connection, drop)
         execute(connection, create)
@@ -198,6 +213,10 @@ def _replace_view(connection: Connection, name: str, query: str) -> None:
             for statement in statements:
                 execute(connection, statement)
             return
+
+
+def _creation(name: str, query: str) -> str:
+    return f"CREATE VIEW {name} AS {query}"
 
 
 def cut_name(name: str) -> str:

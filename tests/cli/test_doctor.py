@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,17 @@ from sqlalchemy import text
 
 from pytest_mltraq.storage import Database
 from pytest_mltraq.storage.sqlite import driver_of
+from tests.golden import DATA
 from tests.history import a_run, store_session
 from tests.program import run
+from tests.test_importers import MLFLOW, MLTRAQ
+
+ALTERED = (
+    "CREATE TABLE kept AS SELECT * FROM experiment_iris",
+    "DROP VIEW experiment_iris",
+    "CREATE VIEW experiment_iris AS SELECT * FROM kept",
+)
+"""A view with the same columns, and the same rows until the next session."""
 
 
 @pytest.fixture
@@ -64,7 +74,7 @@ def test_a_sound_database_has_nothing_wrong(stored: str) -> None:
         (["UPDATE runs SET types = '[1]' WHERE position = 0"], "run", "types"),
         (["UPDATE runs SET params = '[1]' WHERE position = 0"], "run", "expected a JSON object as params"),
         (["UPDATE experiments SET code = '{}'"], "experiment", "expected a JSON list as code"),
-        (["UPDATE sessions SET origin = 'nowhere'"], "session", "expected one of pytest, python"),
+        (["UPDATE sessions SET origin = 'nowhere'"], "session", "expected one of pytest, python, mltraq, mlflow"),
         (["DROP VIEW experiment_iris"], "view", "experiment_iris"),
         (["DELETE FROM views"], "view", "the experiment has no view"),
         (
@@ -77,6 +87,7 @@ def test_a_sound_database_has_nothing_wrong(stored: str) -> None:
             "view",
             "columns are missing: id_experiment",
         ),
+        ([*ALTERED], "view", "its definition was altered"),
         (["DROP VIEW experiment_iris", "DROP TABLE verdicts"], "table", "verdicts"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
@@ -136,6 +147,7 @@ def test_a_damaged_file_is_a_problem_and_no_crash(tmp_path: Path) -> None:
         ["UPDATE views SET columns = '[1]'"],
         ["DROP VIEW experiment_iris", "CREATE VIEW experiment_iris AS SELECT 1 AS id_run"],
         ["INSERT INTO views VALUES ('ghost', 'experiment_ghost', '[]')"],
+        [*ALTERED],
     ],
     ids=lambda value: value[0],
 )
@@ -172,3 +184,20 @@ def test_many_problems_are_counted(tmp_path: Path) -> None:
     assert len(result.stdout.splitlines()) == 101
     assert result.stderr == "and 50 more; --format json lists all\n"
     assert len(problems(path)) == 150
+
+
+@pytest.mark.parametrize("source", [MLTRAQ, MLFLOW])
+def test_what_was_imported_is_sound(database_url: str, source: Path) -> None:
+    """As if it had been measured here."""
+    assert run("import", str(source), "--db", database_url).exit_code == 0
+
+    assert problems(database_url) == []
+
+
+@pytest.mark.parametrize("version", ["schema_1.db"])
+def test_an_upgraded_database_is_sound(tmp_path: Path, version: str) -> None:
+    """Its views too, which an earlier version of the package defined."""
+    shutil.copy(DATA / version, tmp_path)
+    assert run("upgrade", "--db", str(tmp_path / version)).exit_code == 0
+
+    assert problems(tmp_path / version) == []
