@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_mltraq.artifact import Artifact
     from pytest_mltraq.bunch import Bunch
     from pytest_mltraq.errors import (
         AlreadyExistsError,
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
         UnsupportedTypeError,
     )
     from pytest_mltraq.experiment import Experiment, Runs
+    from pytest_mltraq.hooks import PluginValue
     from pytest_mltraq.run import Run
     from pytest_mltraq.sequence import Sequence
     from pytest_mltraq.session import Session, create_experiment, create_session
 else:
     _HOMES = {
+        "Artifact": "artifact",
         "Bunch": "bunch",
         "AlreadyExistsError": "errors",
         "ConfigurationError": "errors",
@@ -35,6 +38,7 @@ else:
         "StepError": "errors",
         "StorageError": "errors",
         "UnsupportedTypeError": "errors",
+        "PluginValue": "hooks",
         "Experiment": "experiment",
         "Runs": "experiment",
         "Run": "run",
@@ -62,12 +66,14 @@ else:
 
 __all__ = [
     "AlreadyExistsError",
+    "Artifact",
     "Bunch",
     "ConfigurationError",
     "CorruptDataError",
     "Experiment",
     "MltraqError",
     "NotFoundError",
+    "PluginValue",
     "Run",
     "Runs",
     "Sequence",

@@ -31,9 +31,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pytest_mltraq.environment import without_password
 from pytest_mltraq.errors import ConfigurationError, near
 from pytest_mltraq.git import Ancestry, find_ancestors, find_default_branch, find_merge_base
+from pytest_mltraq.passwords import without_password
 
 AUTO_WINDOW: Final = 20
 """How many sessions `auto` compares with: enough that chance is known well, few enough that they are like today's."""

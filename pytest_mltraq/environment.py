@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pytest_mltraq.git import ask_git
+from pytest_mltraq.passwords import without_password
 
 
 class Revision(NamedTuple):
@@ -157,8 +158,6 @@ _SECRET_KEY: Final = re.compile(
     r"(?:.*[_-])?(?:password|passwd|passphrase|secret|token|credentials?|(?:api|access|secret|private)[_-]?key)",
     re.IGNORECASE,
 )
-_URL_PASSWORD: Final = re.compile(r"(\w[\w+.-]*://[^\s/:@?]*):(?!\d+/)\S*@")
-_QUERY_PASSWORD: Final = re.compile(r"([?&][\w.-]*(?:pass|secret|token)[\w.-]*=)[^\s&#]*", re.IGNORECASE)
 
 
 def capture(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] = os.environ) -> Environment:
@@ -273,16 +272,6 @@ def hide_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
         name: ("***" if _SECRET_KEY.fullmatch(name) else without_password(value)) if isinstance(value, str) else value
         for name, value in dict(config).items()  # a Bunch may have an item called `items`
     }
-
-
-def without_password(text: str) -> str:
-    """Replace the passwords of URLs in a text, before the host and in the query.
-
-    Example:
-        >>> without_password("postgresql://ann:secret@db/x?sslpassword=secret")
-        'postgresql://ann:***@db/x?sslpassword=***'
-    """
-    return _QUERY_PASSWORD.sub(r"\1***", _URL_PASSWORD.sub(r"\1:***@", text))
 
 
 def _with_ci(revision: Revision, provider: Provider | None, variables: Mapping[str, str]) -> Revision:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pytest_mltraq.bunch import FrozenBunch
-from pytest_mltraq.codec import Encoded, Objects, dump_json, encode_document
+from pytest_mltraq.codec import NOWHERE, Encoded, Home, Objects, dump_json, encode_document
 from pytest_mltraq.codec.forms import Buffer, Columns
 from pytest_mltraq.codec.text import readable
 from pytest_mltraq.environment import Environment, hide_secrets
@@ -98,7 +98,7 @@ def record_run(
     nodeid: str | None = None,
     worker: str | None = None,
     objects: Objects | None = None,
-    home: str | None = None,
+    home: Home = NOWHERE,
 ) -> tuple[RunRecord, tuple[UnsupportedTypeError, ...]]:
     """Encode a run.
 
@@ -109,7 +109,7 @@ def record_run(
         nodeid: where pytest found it.
         worker: the process that ran it, under pytest-xdist.
         objects: what its params refer to.
-        home: names the database where it is going to be stored, which has the objects that were loaded from it.
+        home: where it is going to be stored.
 
     Returns:
         The record, and an error for each field that can't be stored and is not in it.
@@ -137,7 +137,7 @@ def record_run(
     return record, fields.refused
 
 
-def encode_params(run: Run, home: str | None = None) -> tuple[Encoded, Objects]:
+def encode_params(run: Run, home: Home = NOWHERE) -> tuple[Encoded, Objects]:
     """Encode the params that a run was given.
 
     Raises:
@@ -160,7 +160,7 @@ def record_experiment(
     nodeid: str | None,
     root: Path,
     metrics: Iterable[Mapping[str, Any]] | None = None,
-    home: str | None = None,
+    home: Home = NOWHERE,
 ) -> ExperimentRecord:
     """Encode an experiment.
 
@@ -181,7 +181,7 @@ def record_experiment(
     """
     objects: Objects = {}
     encoded_fields = encode_document(fields, "fields", objects, home)
-    encoded_config = encode_document(FrozenBunch(hide_secrets(config)), "config", objects)
+    encoded_config = encode_document(FrozenBunch(hide_secrets(config)), "config", objects, home)
     raise_refused((*encoded_fields.refused, *encoded_config.refused))
     return ExperimentRecord(
         id_experiment=str(id_experiment),

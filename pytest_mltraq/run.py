@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
-from pytest_mltraq.codec import Encoded, encode_document
+from pytest_mltraq.codec import Encoded, dump_json, encode_document, load_json
 from pytest_mltraq.errors import StepError
 from pytest_mltraq.steps import Step, list_steps, step_name
 
@@ -251,9 +251,13 @@ def derive_seed(experiment: str, params: Mapping[str, Any], encoded: Encoded | N
     Returns:
         A number in range(2**32), what NumPy takes. Params that can't be stored don't count.
     """
-    if encoded is None or list(params) != sorted(params):
-        encoded = encode_document(FrozenBunch(sorted(params.items())), "params", {})
-    identity = f"{experiment}\n{encoded.document}\n{encoded.types}"
+    if encoded is None:
+        encoded = encode_document(FrozenBunch(params), "params", {})
+    document, types = encoded.document, encoded.types
+    if list(params) != sorted(params):
+        document = dump_json(dict(sorted(load_json(document, "params").items())))
+        types = None if types is None else dict(sorted(types.items()))
+    identity = f"{experiment}\n{document}\n{types}"
     return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=4).digest(), "big")
 
 

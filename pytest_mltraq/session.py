@@ -6,13 +6,16 @@ import datetime
 import os
 import sys
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mltraq import environment
 from pytest_mltraq.bunch import frozen
+from pytest_mltraq.codec import Home
 from pytest_mltraq.errors import AlreadyExistsError, ConfigurationError, UnsupportedTypeError
 from pytest_mltraq.experiment import Experiment, IfExists, Runs, shorten
+from pytest_mltraq.hooks import Hooks, hooks_of
 from pytest_mltraq.progress import progress_bar
 from pytest_mltraq.record import (
     RunRecord,
@@ -40,20 +43,32 @@ class Session:
     Args:
         url: the path of a SQLite file, an SQLAlchemy URL, or None for a database in memory. Nothing is created before
             the first experiment is stored.
+        artifacts: where artifacts are kept: a folder, or a URL that fsspec knows. None takes `$MLTRAQ_ARTIFACTS`, else the folder
+            `<file>.artifacts` beside a SQLite file.
+        plugins: modules or objects with the hooks `pytest_mltraq_encode` and `pytest_mltraq_decode`, by which values of types
+            that this package doesn't know are stored and come back.
 
     Attributes:
         db: the database; `db.query(sql)` returns what a SELECT finds.
         id_session: the id under which it is stored, with its first experiment.
 
     Raises:
-        ConfigurationError: the URL's scheme is unknown, or its driver isn't installed.
+        ConfigurationError: a URL's scheme is unknown, its driver isn't installed, or a plugin has none of the hooks.
         ForeignDatabaseError: the file belongs to something else.
         SchemaVersionError: the database was written by a newer version.
         StorageError: the database can't be opened.
     """
 
-    def __init__(self, url: str | os.PathLike[str] | None = None) -> None:
-        self.db = Database(url)
+    def __init__(
+        self,
+        url: str | os.PathLike[str] | None = None,
+        *,
+        artifacts: str | os.PathLike[str] | None = None,
+        plugins: Iterable[object] | Hooks = (),
+    ) -> None:
+        self.db = Database(url, artifacts)
+        hooks = plugins if isinstance(plugins, Hooks) else hooks_of(plugins)
+        self._home = Home(self.db.identity, self.db.artifacts, hooks)
         self.id_session = new_id()
         self._started_at = datetime.datetime.now(datetime.UTC)
         self._stored = False
@@ -97,7 +112,7 @@ class Session:
                 what = f"experiment {name or wanted!r}" + (f" of session {session}" if session else "")
                 raise reader.not_found(connection, what, str(name or wanted))
             experiment = Experiment(self, name)
-            _fill(experiment, reader.load_experiment(connection, found, ObjectSource(self.db)))
+            _fill(experiment, reader.load_experiment(connection, found, ObjectSource(self.db, self._home)))
         return experiment
 
     def persist_experiment(
@@ -121,7 +136,7 @@ class Session:
 
     def persist(self, experiment: Experiment, if_exists: IfExists) -> None:
         """Store an experiment; see `Experiment.persist`."""
-        runs = _record_runs(experiment, self.db.identity)
+        runs = _record_runs(experiment, self._home)
         with self.db.writing() as connection:
             lock_writers(connection)
             id_experiment = self._make_room(connection, experiment, if_exists)
@@ -135,7 +150,7 @@ class Session:
                 doc=experiment.doc,
                 nodeid=experiment.nodeid,
                 root=_folder(),
-                home=self.db.identity,
+                home=self._home,
             )
             writer.add_experiment(connection, described, str(self.id_session))
             writer.add_runs(connection, runs, str(id_experiment), View(experiment.name))
@@ -148,7 +163,7 @@ class Session:
             found = None if connection is None else self._find(connection, experiment)
             if connection is None or found is None:
                 raise reader.not_found(connection, f"experiment {experiment.name!r}", experiment.name)
-            _fill(experiment, reader.load_experiment(connection, found, ObjectSource(self.db)))
+            _fill(experiment, reader.load_experiment(connection, found, ObjectSource(self.db, self._home)))
 
     def delete(self, experiment: Experiment) -> None:
         """Remove a stored experiment; see `Experiment.delete`."""
@@ -216,9 +231,14 @@ def _folder() -> Path:
         return Path()
 
 
-def create_session(url: str | os.PathLike[str] | None = None) -> Session:
+def create_session(
+    url: str | os.PathLike[str] | None = None,
+    *,
+    artifacts: str | os.PathLike[str] | None = None,
+    plugins: Iterable[object] = (),
+) -> Session:
     """Create a session; see `Session`."""
-    return Session(url)
+    return Session(url, artifacts=artifacts, plugins=plugins)
 
 
 def create_experiment(name: str | None = None, url: str | os.PathLike[str] | None = None, **fields: Any) -> Experiment:
@@ -226,7 +246,7 @@ def create_experiment(name: str | None = None, url: str | os.PathLike[str] | Non
     return Session(url).create_experiment(name, **fields)
 
 
-def _record_runs(experiment: Experiment, home: str) -> list[RunRecord]:
+def _record_runs(experiment: Experiment, home: Home) -> list[RunRecord]:
     """Encode the runs of an experiment for a database; all that can't be stored is said at once."""
     records: list[RunRecord] = []
     refused: list[UnsupportedTypeError] = []

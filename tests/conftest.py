@@ -20,7 +20,8 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture(autouse=True)
 def _no_database_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLTRAQ_DB", raising=False)
+    for name in ("MLTRAQ_DB", "MLTRAQ_ARTIFACTS"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

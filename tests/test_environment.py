@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pytest_mltraq import environment
-from pytest_mltraq.environment import Revision, capture, git_revision, without_password, without_secrets
+from pytest_mltraq.environment import Revision, capture, git_revision, without_secrets
+from pytest_mltraq.passwords import without_password
 from tests.repository import git, make_repository
 
 

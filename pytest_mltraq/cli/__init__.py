@@ -51,7 +51,7 @@ class Refused(click.ClickException):
     exit_code = 2
 
     def __init__(self, error: MltraqError) -> None:
-        from pytest_mltraq.environment import without_password
+        from pytest_mltraq.passwords import without_password
         from pytest_mltraq.report.text import visible
 
         super().__init__(visible(without_password(" ".join(str(error).split()))))

@@ -6,7 +6,7 @@ import click
 
 from pytest_mltraq.cli.output import printed
 from pytest_mltraq.cli.table import Table
-from pytest_mltraq.environment import without_password
+from pytest_mltraq.passwords import without_password
 
 
 @click.command()

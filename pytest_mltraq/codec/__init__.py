@@ -12,8 +12,8 @@ User data and type entries are in different documents, so a user's value can nev
 Nothing here imports or calls what stored data names: an entry is looked up in a fixed table of restorers.
 
 Which type is kept how is said in the module of its family: `document` (JSON's own types and containers), `scalars`,
-`code`, `arrays` (NumPy), `tables` (pandas), `arrow` (PyArrow), `sequences`. The form of an object that is made of several
-arrays is said in `bundle`.
+`code`, `arrays` (NumPy), `tables` (pandas), `arrow` (PyArrow), `sequences`, `artifacts`, `plugins` (types of others). The
+form of an object that is made of several arrays is said in `bundle`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from __future__ import annotations
 from pytest_mltraq.codec.code import describe_code
 from pytest_mltraq.codec.decoder import Decoder
 from pytest_mltraq.codec.document import Encoded, decode_document, encode_document, find_refused
-from pytest_mltraq.codec.forms import Objects, Stored, digest_object, dump_json, load_json
+from pytest_mltraq.codec.forms import NOWHERE, Home, Objects, Stored, digest_object, dump_json, load_json
 
 __all__ = [
+    "NOWHERE",
     "Decoder",
     "Encoded",
+    "Home",
     "Objects",
     "Stored",
     "decode_document",

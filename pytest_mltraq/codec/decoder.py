@@ -10,7 +10,8 @@ from typing import Any, Final
 from pytest_mltraq.bunch import Bunch, FrozenBunch, Later
 from pytest_mltraq.codec.bundle import unpack
 from pytest_mltraq.codec.families import find_family
-from pytest_mltraq.codec.forms import Buffer, Path, Plain, Source, Stored
+from pytest_mltraq.codec.forms import NOWHERE, Buffer, Home, Path, Plain, Source, Stored
+from pytest_mltraq.codec.plugins import decode_plugin_value
 from pytest_mltraq.errors import CorruptDataError
 
 Restorer = Callable[["Decoder", Plain, list[Any], Path], Any]
@@ -37,11 +38,22 @@ class Decoder:
     Args:
         load: returns the object of a name that `Encoder.add` gave.
         source: where the objects are, for values that are stored again as they are.
+        home: the database, where it is not the source's.
+        outer: restores the value whose parts these are.
     """
 
-    def __init__(self, load: Callable[[Any], Stored], source: Source | None = None) -> None:
+    def __init__(
+        self,
+        load: Callable[[Any], Stored],
+        source: Source | None = None,
+        *,
+        home: Home = NOWHERE,
+        outer: Decoder | None = None,
+    ) -> None:
         self.load = load
         self.source = source
+        self.home = home if source is None else source.home
+        self._outer = outer
 
     def decode(self, plain: Plain, entry: Any, path: Path) -> Any:
         """Restore a value.
@@ -63,7 +75,11 @@ class Decoder:
     def bundle(self, reference: Any, path: Path) -> dict[str, Any]:
         """Restore the parts of what `Encoder.bundle` encoded."""
         plain, entries, segments = unpack(self.data(reference, "bundle"))
-        return Decoder(segments.__getitem__).named(plain, entries, path)
+        return Decoder(segments.__getitem__, home=self.home, outer=self).named(plain, entries, path)
+
+    def linked(self, reference: Any, kind: str) -> Buffer:
+        """Return the bytes of what `Encoder.link` added."""
+        return self.data(reference, kind) if self._outer is None else self._outer.linked(reference, kind)
 
     def data(self, reference: Any, kind: str) -> Buffer:
         """Return the bytes of an object, which must be of this kind."""
@@ -149,6 +165,7 @@ _RESTORERS: Final[dict[str, Restorer]] = {
     "FrozenBunch": lambda decoder, plain, arguments, path: FrozenBunch(
         _decode_mapping(decoder, plain, arguments, path)
     ),
+    "plugin": decode_plugin_value,
 }
 
 

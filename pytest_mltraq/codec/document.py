@@ -32,9 +32,11 @@ from pytest_mltraq.codec.forms import (
     KINDS,
     MAX_BIGINT,
     MAX_OBJECT,
+    NOWHERE,
     Buffer,
     Columns,
     Entry,
+    Home,
     Objects,
     Pair,
     Path,
@@ -69,22 +71,22 @@ class Encoded(NamedTuple):
     refused: tuple[UnsupportedTypeError, ...]
 
 
-def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | None, home: str | None = None) -> Encoded:
+def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | None, home: Home = NOWHERE) -> Encoded:
     """Encode the params, config or fields of a run.
 
     Args:
         values: the values by name.
         path: what the values are, for errors, such as `fields`.
         objects: takes the objects that the values refer to; None only checks whether the values can be stored.
-        home: names the database where they are going to be stored, which has the objects that were loaded from it.
+        home: where they are going to be stored.
     """
     # A field may be called `items`, which would hide the method of that name.
     items = values if isinstance(values, dict) else dict(values)
     quick = _encode_exact(items)
     if quick is not None:
         return quick
-    digests = _Digests(objects, home)
-    encoder = Encoder(digests.add, describe=isinstance(values, FrozenBunch), keep=digests.keep)
+    digests = _Digests(objects, home.identity)
+    encoder = Encoder(digests.add, describe=isinstance(values, FrozenBunch), keep=digests.keep, home=home)
     plain: dict[str, Plain] = {}
     types: dict[str, Any] = {}
     refused = []
@@ -112,12 +114,12 @@ def _refusal(error: Exception, path: Path) -> UnsupportedTypeError:
     return UnsupportedTypeError(path, str(error))
 
 
-def find_refused(values: Mapping[str, Any], path: Path) -> tuple[UnsupportedTypeError, ...]:
-    """Return an error for each value that can't be stored, as `encode_document` would."""
+def find_refused(values: Mapping[str, Any], path: Path, home: Home = NOWHERE) -> tuple[UnsupportedTypeError, ...]:
+    """Return an error for each value that can't be stored, as `encode_document` would; artifacts are kept then."""
     items = values if isinstance(values, dict) else dict(values)
     if EXACT.issuperset(map(type, dict.values(items))) and are_plain(items):
         return ()
-    return encode_document(values, path, None).refused
+    return encode_document(values, path, None, home).refused
 
 
 def decode_document(
@@ -128,6 +130,7 @@ def decode_document(
     *,
     kind: type[Bunch] = Bunch,
     source: Source | None = None,
+    home: Home = NOWHERE,
 ) -> Bunch:
     """Restore what `encode_document` encoded; values of which JSON loses something are restored when they are used.
 
@@ -138,6 +141,7 @@ def decode_document(
         path: what the values are, for errors.
         kind: the kind of bunch that is made.
         source: where the objects are; values that nobody used are then stored again without reading them.
+        home: the database, where there is no source.
 
     Raises:
         CorruptDataError: the document or its types can't be read.
@@ -151,19 +155,21 @@ def decode_document(
     if type(types) is not dict or not types.keys() <= plain.keys():
         message = f"expected an entry for values of {path}, found {str(types)[:40]!r}"
         raise CorruptDataError(path, message)
-    decoder = Decoder(load, source)
+    decoder = Decoder(load, source, home=home)
     for name, entry in types.items():
         plain[name] = StoredValue(decoder, plain[name], entry, member_path(path, name))
     return lazy(plain, kind)
 
 
-def decode_whole(document: str, types: Any, load: Callable[[str], Stored], path: Path) -> dict[str, Any]:
+def decode_whole(
+    document: str, types: Any, load: Callable[[str], Stored], path: Path, home: Home = NOWHERE
+) -> dict[str, Any]:
     """Restore what `encode_document` encoded, all of it now: for who uses every value, or looks for damage.
 
     Raises:
         CorruptDataError: the document, its types or an object can't be read.
     """
-    found = decode_document(document, types, load, path)
+    found = decode_document(document, types, load, path, home=home)
     return {name: found[name] for name in found}
 
 
@@ -248,5 +254,5 @@ class _Digests:
         source = value.decoder.source
         if self.objects is not None and source is not None:
             for digest in source.known(references(dump_json(value.entry))):
-                self.objects.setdefault(digest, IN_PLACE if source.home == self.home else source.load(digest))
+                self.objects.setdefault(digest, IN_PLACE if source.home.identity == self.home else source.load(digest))
         return value.plain, value.entry

@@ -12,11 +12,16 @@ from pytest_mltraq.codec.bundle import pack
 from pytest_mltraq.codec.code import describe_code
 from pytest_mltraq.codec.decoder import StoredValue
 from pytest_mltraq.codec.families import find_family
-from pytest_mltraq.codec.forms import EXACT, INT64, Buffer, Pair, Path, Plain, Stored, dump_json
+from pytest_mltraq.codec.forms import EXACT, INT64, NOWHERE, Buffer, Home, Pair, Path, Plain, Stored, dump_json
+from pytest_mltraq.codec.plugins import encode_by_plugin, encode_plugin_value
 from pytest_mltraq.codec.text import odd_text, readable
 from pytest_mltraq.errors import UnsupportedTypeError
+from pytest_mltraq.hooks import PluginValue
 
 Writer = Callable[["Encoder", Any, Path], Pair]
+
+ARTIFACT: Final = "pytest_mltraq.artifact"
+"""What `types` calls an artifact."""
 
 MAX_DEPTH: Final = 128
 """How deep containers may be nested: encoding and decoding take four calls a level, Python's stack has a thousand."""
@@ -30,6 +35,8 @@ class Encoder:
         describe: whether code is kept as its description (params, config) or refused (fields).
         inside: ids of the containers that the values are in.
         keep: takes a stored value as it is, unread, and returns it encoded; None reads it.
+        home: where the values are going to be stored.
+        outer: encodes the value whose parts these are.
     """
 
     def __init__(
@@ -39,9 +46,14 @@ class Encoder:
         describe: bool = False,
         inside: set[int] | None = None,
         keep: Callable[[StoredValue], Pair] | None = None,
+        home: Home = NOWHERE,
+        outer: Encoder | None = None,
     ) -> None:
         self.add = add
         self.keep = keep
+        self.home = home
+        self._outer = outer
+        self._linked: list[Any] = []
         self.describe = describe
         self._inside: set[int] = set() if inside is None else inside
 
@@ -63,14 +75,16 @@ class Encoder:
             return writer(self, value, path)
         if self.describe and (description := describe_code(value)) is not None:
             return description, None
+        if (found := encode_by_plugin(self, value, path)) is not None:
+            return found
         raise self.unsupported(value, path)
 
     def unsupported(self, value: Any, path: Path) -> UnsupportedTypeError:
         """Make the error for a value that can't be stored."""
         name = f"{type(value).__module__}.{type(value).__qualname__}"
         message = (
-            f"values of type {name} can't be stored: keep it in run.state or run.vars, store what you need of it as "
-            f"numbers, text, arrays or tables, or save it as a file"
+            f"values of type {name} can't be stored: keep it in run.state or run.vars, store what you need of it as numbers, text, "
+            f"arrays or tables, save it to a file and store an Artifact of that, or have the hook pytest_mltraq_encode take it"
         )
         return UnsupportedTypeError(path, message)
 
@@ -79,7 +93,8 @@ class Encoder:
 
         Args:
             name: the restorer's name.
-            parts: the values that it is made of; the restorer gets them back by `Decoder.bundle`.
+            parts: the values that it is made of; the restorer gets them back by `Decoder.bundle`. The objects that they `link` are
+                in the entry, so that the database knows of them.
             path: where the value is.
             owner: the value.
         """
@@ -89,13 +104,32 @@ class Encoder:
             segments.append((kind, data))
             return len(segments) - 1
 
+        inner = Encoder(add, inside=self._inside, home=self.home, outer=self)
         with _Visit(self._inside, owner, path):
-            plain, entries = Encoder(add, inside=self._inside).named(parts, path)
+            plain, entries = inner.named(parts, path)
 
         def packed() -> list[Buffer]:
             return pack(plain, entries, [Stored(kind, *data()) for kind, data in segments])
 
-        return None, [name, self.add("bundle", packed)]
+        entry = [name, self.add("bundle", packed)]
+        return None, [*entry, inner._linked] if inner._linked else entry
+
+    def link(self, name: str, kind: str, data: Callable[[], Iterable[Buffer]]) -> list[Any]:
+        """Add an object that is one of the database's, also where the value that refers to it is part of another object.
+
+        Returns:
+            The value's entry, of the restorer's name and what to call the object.
+        """
+        if self._outer is None:
+            return [name, self.add(kind, data)]
+        entry = self._outer.link(name, kind, data)
+        self._linked.append(entry)
+        return entry
+
+    def inner(self, value: Any, path: Path, owner: Any) -> Pair:
+        """Encode what another value is made of."""
+        with _Visit(self._inside, owner, path):
+            return self.encode(value, path)
 
     def items(self, values: Iterable[Any], path: Path, owner: Any) -> tuple[list[Plain], dict[str, Any]]:
         """Encode the items of a container, in their order."""
@@ -219,8 +253,9 @@ def _encode_frozen(encoder: Encoder, value: FrozenBunch, path: Path) -> Pair:
 
 
 def _encode_stored(encoder: Encoder, value: StoredValue, path: Path) -> Pair:
-    """Encode a value that was loaded and not used since: as it is stored."""
-    if encoder.keep is None or value.decoder.source is None:
+    """Encode a value that was loaded and not used since: as it is stored, unless artifacts must be kept in another place."""
+    is_elsewhere = value.decoder.home.artifacts != encoder.home.artifacts and f'"{ARTIFACT}"' in dump_json(value.entry)
+    if encoder.keep is None or value.decoder.source is None or is_elsewhere:
         return encoder.encode(value.make(), path)
     return encoder.keep(value)
 
@@ -254,6 +289,7 @@ _WRITERS: Final[dict[type, Writer]] = {
     LazyBunch: _encode_bunch,
     LazyFrozenBunch: _encode_frozen,
     StoredValue: _encode_stored,
+    PluginValue: encode_plugin_value,
 }
 
 

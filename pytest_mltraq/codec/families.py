@@ -10,7 +10,7 @@ _MODULES: Final = {
     "pandas": "tables",
     "polars": "polars_frames",
     "pyarrow": "arrow",
-    "pytest_mltraq": "sequences",
+    "pytest_mltraq": "own",
     "scipy": "sparse",
 }
 """The module of each family, by the package that its types are in; every other one is that of the standard library."""

@@ -6,12 +6,16 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import orjson
 
 from pytest_mltraq.codec.text import odd_text
 from pytest_mltraq.errors import CorruptDataError
+
+if TYPE_CHECKING:
+    from pytest_mltraq.artifact_store import ArtifactStore
+    from pytest_mltraq.hooks import Hooks
 
 Plain = Any
 """A value that JSON can say."""
@@ -66,14 +70,32 @@ Objects = dict[str, Stored]
 """Objects by digest."""
 
 
+class Home(NamedTuple):
+    """Where values are stored.
+
+    Attributes:
+        identity: names the database, which has the objects that were loaded from it.
+        artifacts: where artifacts are kept; None where nothing is: then they are only looked at.
+        hooks: those of other plugins; None where there are no plugins.
+    """
+
+    identity: str | None = None
+    artifacts: ArtifactStore | None = None
+    hooks: Hooks | None = None
+
+
+NOWHERE: Final = Home()
+"""Where nothing is stored: values are only looked at."""
+
+
 class Source(Protocol):
     """Where objects were loaded from.
 
     Attributes:
-        home: names the database.
+        home: the database.
     """
 
-    home: str
+    home: Home
 
     def known(self, digests: Iterable[str]) -> set[str]:
         """Return those of the digests whose objects are there."""

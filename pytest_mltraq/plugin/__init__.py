@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mltraq import hooks
 from pytest_mltraq.plugin import options
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ MARKERS = (
     "metric(name, direction='maximize', **options): a field of an experiment that is judged when the session ends.",
     "steps(*functions): the chain of steps of an experiment, in place of the step_* functions.",
 )
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the hooks that other plugins and conftest files have."""
+    pluginmanager.add_hookspecs(hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,6 +70,7 @@ def mltraq_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """A session on the database, to load earlier experiments and create new ones; without a database, in memory."""
     from pytest_mltraq.session import Session
 
-    session = Session(pytestconfig.stash[options.SETTINGS].db)
+    settings = pytestconfig.stash[options.SETTINGS]
+    session = Session(settings.db, artifacts=settings.artifacts, plugins=hooks.hooks_in(pytestconfig.pluginmanager))
     yield session
     session.close()

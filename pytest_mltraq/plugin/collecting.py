@@ -152,7 +152,7 @@ class Collecting:
             raise collector.CollectError(message)
         config = FrozenBunch({**config, **self._settings.config})
         for values, what in ((config, "config"), (FrozenBunch(given), "fields")):
-            for error in encode_document(values, what, None).refused:
+            for error in encode_document(values, what, None, self._running.home._replace(artifacts=None)).refused:
                 message = f"{place(function)}: the marker experiment: {error}"
                 raise collector.CollectError(message)
         return CurrentExperiment(experiment_name, config, FrozenBunch(given), inspect.getdoc(function), here)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_mltraq.bunch import FrozenBunch
-from pytest_mltraq.codec import Encoded, Objects, encode_document
+from pytest_mltraq.codec import NOWHERE, Encoded, Home, Objects, encode_document
 from pytest_mltraq.grid import own_values
 from pytest_mltraq.plugin.options import SETTINGS
 from pytest_mltraq.record import RunRecord
@@ -130,12 +130,17 @@ class Declaration:
         for link in self.chain:
             yield from link.required
 
-    def start(self, item: pytest.Item) -> Attempt:
-        """Make the run of a new attempt at an item; it begins empty."""
+    def start(self, item: pytest.Item, home: Home = NOWHERE) -> Attempt:
+        """Make the run of a new attempt at an item; it begins empty.
+
+        Args:
+            item: the item.
+            home: where the run is going to be stored.
+        """
         experiment, nodeid = self.experiment, item.nodeid if self.again is None else self.again.nodeid
         params = FrozenBunch(own_values(item_params(item)))
         objects: Objects = {}
-        encoded = encode_document(params, "params", objects)
+        encoded = encode_document(params, "params", objects, home)
         config = copy.deepcopy(experiment.config) if experiment.config else experiment.config
         seed = derive_seed(experiment.name, params, encoded) if self.again is None else self.again.seed
         run = Run(params, config=config, seed=seed)

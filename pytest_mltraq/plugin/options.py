@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 DATABASE_VARIABLE = "MLTRAQ_DB"
+ARTIFACTS_VARIABLE = "MLTRAQ_ARTIFACTS"
 GATES = ("fail", "warn")
 
 
@@ -23,6 +24,7 @@ class Settings:
     Attributes:
         awake: whether experiments are collected and run.
         db: the database's path or URL; None stores nothing.
+        artifacts: the folder or URL where artifacts are kept; None takes the folder beside the database.
         config: what `run.config` is set to.
         tags: names of this session.
         resume: whether runs that passed in an earlier session are not executed again.
@@ -38,6 +40,7 @@ class Settings:
 
     awake: bool
     db: str | None
+    artifacts: str | None
     config: dict[str, Any]
     tags: tuple[str, ...]
     resume: bool
@@ -69,6 +72,13 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="PATH or URL",
         dest="mltraq_db",
         help=f"where runs are stored: a SQLite file, or a URL such as postgresql://user@host/name (also: ${DATABASE_VARIABLE})",
+    )
+    group.addoption(
+        "--mltraq-artifacts",
+        metavar="PATH or URL",
+        dest="mltraq_artifacts",
+        help="where artifacts are kept: a folder, or a URL that fsspec knows; else the folder <db>.artifacts "
+        f"(also: ${ARTIFACTS_VARIABLE})",
     )
     group.addoption(
         "--mltraq-config",
@@ -119,6 +129,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini("mltraq", "collect and run experiments always", type="bool", default=False)
     parser.addini("mltraq_db", "where runs are stored; a relative path is meant from the ini file's folder")
+    parser.addini("mltraq_artifacts", "where artifacts are kept; a relative path is meant from the ini file's folder")
     parser.addini("mltraq_config", "KEY=VALUE, one per line: sets run.config.KEY", type="linelist")
     parser.addini("mltraq_tag", "names of each session, one per line", type="linelist")
     parser.addini("mltraq_resume", "don't execute what passed in an earlier session", type="bool", default=False)
@@ -138,7 +149,7 @@ def resolve(config: pytest.Config) -> Settings:
     Raises:
         pytest.UsageError: one of them is wrong.
     """
-    db = _database(config)
+    db = _place(config, "mltraq_db", DATABASE_VARIABLE)
     resume = bool(config.getoption("mltraq_resume") or config.getini("mltraq_resume"))
     if resume and db is None:
         message = "--mltraq-resume: expected a database with earlier sessions, found none: name it with --mltraq-db"
@@ -147,6 +158,7 @@ def resolve(config: pytest.Config) -> Settings:
     return Settings(
         awake=bool(db or config.getoption("mltraq") or config.getini("mltraq") or _names_experiments(config, files)),
         db=db,
+        artifacts=_place(config, "mltraq_artifacts", ARTIFACTS_VARIABLE),
         config=_read_config([*config.getini("mltraq_config"), *(config.getoption("mltraq_config") or ())]),
         tags=tuple(config.getoption("mltraq_tag") or config.getini("mltraq_tag")),
         resume=resume,
@@ -190,16 +202,17 @@ def _reports(config: pytest.Config) -> tuple[str, ...]:
     return tuple(str(folder / path) for path in config.getini("mltraq_report"))
 
 
-def _database(config: pytest.Config) -> str | None:
-    option = config.getoption("mltraq_db")
+def _place(config: pytest.Config, name: str, variable: str) -> str | None:
+    """Return a path or URL from an option, an environment variable or an ini key, in this order."""
+    option = config.getoption(name)
     if option is not None:
         if not option:
-            message = "--mltraq-db: expected a path or URL, found nothing"
+            message = f"--{name.replace('_', '-')}: expected a path or URL, found nothing"
             raise pytest.UsageError(message)
         return str(option)
-    if variable := os.environ.get(DATABASE_VARIABLE):
-        return variable
-    ini = str(config.getini("mltraq_db"))
+    if found := os.environ.get(variable):
+        return found
+    ini = str(config.getini(name))
     if ini and "://" not in ini and config.inipath is not None:
         return str(config.inipath.parent / Path(ini).expanduser())
     return ini or None

@@ -81,7 +81,7 @@ class Recording:
         from pytest_mltraq.storage.database import Database
         from pytest_mltraq.storage.live import LiveSession
 
-        self._database = database = Database(where)
+        self._database = database = Database(where, self._settings.artifacts)
         self._live = LiveSession(database, self._describe)
         return database
 

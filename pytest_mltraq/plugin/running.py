@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mltraq.codec import encode_document, find_refused
+from pytest_mltraq.codec import Home, encode_document, find_refused
 from pytest_mltraq.errors import UnsupportedTypeError, near
 from pytest_mltraq.plugin.declaration import DECLARATION, Attempt, Declaration, declare_test
 from pytest_mltraq.record import (
@@ -49,10 +49,12 @@ class Running:
 
     Args:
         config: pytest's.
+        home: where runs are going to be stored.
         passed: finds runs of earlier sessions that are not executed again; None executes all.
     """
 
-    def __init__(self, config: pytest.Config, passed: PassedRuns | None) -> None:
+    def __init__(self, config: pytest.Config, home: Home, passed: PassedRuns | None) -> None:
+        self.home = home
         self._passed = passed
         self._experiments: dict[str, ExperimentRecord] = {}
         self._root: Path = config.rootpath
@@ -76,7 +78,7 @@ class Running:
 
     def _begin(self, item: pytest.Item, declaration: Declaration) -> Attempt:
         """Make the run of a new attempt at an item."""
-        self._current = attempt = declaration.start(item)
+        self._current = attempt = declaration.start(item, self.home)
         if refused := attempt.params.refused:
             attempt.params, attempt.objects = NO_PARAMS, {}
             raise_refused(refused)
@@ -134,16 +136,19 @@ class Running:
         pyfuncitem.funcargs["run"] = run
         run.begin()
         self._seed_random(run.seed)
-        if declaration.has_async_steps:  # the suite's async plugin calls what `drive` made
-            result = yield
-        else:
-            for link in declaration.chain:
-                with run.timed(link.name):
-                    link.call(pyfuncitem)
-            with run.timed(declaration.body.name):
-                declaration.body.check(pyfuncitem)
+        try:
+            if declaration.has_async_steps:  # the suite's async plugin calls what `drive` made
                 result = yield
-        raise_refused(find_refused(run.fields, "fields"))
+            else:
+                for link in declaration.chain:
+                    with run.timed(link.name):
+                        link.call(pyfuncitem)
+                with run.timed(declaration.body.name):
+                    declaration.body.check(pyfuncitem)
+                    result = yield
+        finally:  # of a run that failed, artifacts are kept too, whose files the teardown of fixtures may remove
+            refused = find_refused(run.fields, "fields", self.home)
+        raise_refused(refused)
         return result
 
     def drive(self, body: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, object]]:
@@ -217,6 +222,7 @@ class Running:
             nodeid=experiment.nodeid,
             root=self._root,
             metrics=[plain | {"runs": self.found[experiment.name]} for plain in declaration.metrics] or None,
+            home=self.home,
         )
         self._experiments[experiment.name] = record = detach(record)
         return record
@@ -253,6 +259,7 @@ class Running:
             nodeid=attempt.nodeid,
             worker=self._worker,
             objects=attempt.objects,
+            home=self.home,
         )
         return detach(record), refused
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mltraq.codec import Home
 from pytest_mltraq.errors import ConfigurationError, StorageError
+from pytest_mltraq.hooks import hooks_in
 from pytest_mltraq.plugin.collecting import Collecting
 from pytest_mltraq.plugin.options import Settings
 from pytest_mltraq.plugin.running import Running
@@ -28,7 +30,7 @@ def wake(config: pytest.Config, settings: Settings) -> None:
         # This list is also the assertion rewriter's, so that asserts in experiment files are explained.
         config.addinivalue_line("python_files", pattern)
     try:
-        running = Running(config, _find_passed(settings))
+        running = Running(config, _home(config, settings), _find_passed(settings))
         recording = None if hasattr(config, "workerinput") else _record(config, settings, running)
     except (ConfigurationError, StorageError) as error:
         message = f"--mltraq-db: {error}"
@@ -45,6 +47,20 @@ def wake(config: pytest.Config, settings: Settings) -> None:
         if settings.db is not None:
             config.add_cleanup(interrupt_when_terminated())
         config.pluginmanager.register(Judging(config, settings, recording), "mltraq-judging")
+
+
+def _home(config: pytest.Config, settings: Settings) -> Home:
+    """Say where runs are going to be stored; artifacts are kept by the process that runs the item."""
+    hooks = hooks_in(config.pluginmanager)
+    if settings.db is None:
+        return Home(hooks=hooks)
+    from pytest_mltraq.storage.artifacts import store_of
+
+    try:
+        return Home(artifacts=store_of(settings.db, settings.artifacts), hooks=hooks)
+    except ConfigurationError as error:
+        message = f"--mltraq-artifacts: {error}"
+        raise pytest.UsageError(message) from error
 
 
 def _find_passed(settings: Settings) -> PassedRuns | None:

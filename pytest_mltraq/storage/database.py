@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mltraq.errors import StorageError
 from pytest_mltraq.storage import migrations, sqlite
+from pytest_mltraq.storage.artifacts import store_of
 from pytest_mltraq.storage.rows import execute
 from pytest_mltraq.storage.sqlite import SQLiteConnection, SQLiteFile
 from pytest_mltraq.storage.tables import SCHEMA_VERSION
@@ -26,8 +27,10 @@ class Database:
 
     Args:
         where: the path of a SQLite file, an SQLAlchemy URL, or None for one in memory.
+        artifacts: where artifacts are kept; see `storage.artifacts.store_of`.
 
     Attributes:
+        artifacts: where artifacts are kept.
         url: its URL, without its password; `str(database)` is that too.
         file: the file of a SQLite database; None of others, and in memory.
 
@@ -38,8 +41,11 @@ class Database:
         StorageError: it can't be opened.
     """
 
-    def __init__(self, where: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, where: str | os.PathLike[str] | None = None, artifacts: str | os.PathLike[str] | None = None
+    ) -> None:
         self._where = where
+        self.artifacts = store_of(where, artifacts)
         path = sqlite.find_path(where)
         self._sqlite = None if path is None else SQLiteFile(path)
         if path is None:

@@ -13,8 +13,8 @@ from sqlalchemy.engine import URL, Connection, CursorResult, Engine, create_engi
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
-from pytest_mltraq.environment import without_password
 from pytest_mltraq.errors import ConfigurationError, StorageError
+from pytest_mltraq.passwords import without_password
 from pytest_mltraq.storage.sqlite import BUSY_TIMEOUT_S, SQLiteFile, configure, discard, say_cause
 from pytest_mltraq.storage.tables import SCHEMA_NAME
 

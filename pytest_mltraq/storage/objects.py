@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_mltraq.codec import Stored, digest_object
+from pytest_mltraq.codec import Home, Stored, digest_object
 from pytest_mltraq.codec.forms import references
 from pytest_mltraq.errors import StorageError
 from pytest_mltraq.record import StoredObjects
@@ -143,10 +143,11 @@ class ObjectSource:
 
     Args:
         database: where they are.
+        home: what restores their values.
     """
 
-    def __init__(self, database: Database) -> None:
-        self.home = database.identity
+    def __init__(self, database: Database, home: Home) -> None:
+        self.home = home
         self._database = database
         self._order: list[str] = []
         self._places: dict[str, int] = {}

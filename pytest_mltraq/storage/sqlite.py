@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from pytest_mltraq.environment import without_password
 from pytest_mltraq.errors import ConfigurationError, ForeignDatabaseError, StorageError
+from pytest_mltraq.passwords import without_password
 from pytest_mltraq.storage.tables import APPLICATION_ID
 
 BUSY_TIMEOUT_S: Final = 60
