@@ -104,11 +104,13 @@ class Collecting:
         method = name if isinstance(collector, pytest.Class) else None
         experiment = self._describe(collector, name, function)
         metrics = self._metrics(function, collector, experiment.name)
-        declaration = Declaration(experiment, chain, make_link(function, method), metrics=metrics)
+        own = list(getattr(function, "pytestmark", []))
+        marks = filter(_is_direct, (*own, *collector.iter_markers()))
+        direct = tuple(dict.fromkeys(self._axes(marks, function, collector)))
+        declaration = Declaration(experiment, chain, make_link(function, method), metrics=metrics, direct=direct)
         self._declared[collector.nodeid, name] = declaration
         self._functions.add(function)
         function.__test__ = True
-        own = list(getattr(function, "pytestmark", []))
         requested = {"run", *self._axes(own, function, collector)}
         shared = {*self._axes(collector.iter_markers(), function, collector)}
         if method is None or any(mark.name == "steps" for mark in own):
@@ -282,6 +284,11 @@ def _defined_in(collector: pytest.Collector, obj: Any) -> bool:
     """Whether an object was defined in the collector's module, not imported there."""
     module = collector.getparent(pytest.Module)
     return module is not None and bool(obj.__module__ == module.obj.__name__)
+
+
+def _is_direct(mark: pytest.Mark) -> bool:
+    """Whether the values that a marker gives are those of the params, and no params of fixtures."""
+    return mark.name == "runs" or not (mark.kwargs.get("indirect") or mark.args[2:])
 
 
 def _expand(mark: pytest.Mark) -> list[Params]:

@@ -106,6 +106,7 @@ class Declaration:
         body: the experiment function itself, the last link.
         is_test: whether it is a plain test that requests `run`.
         metrics: what is judged of it, as it is stored.
+        direct: names of the params that are handed to runs as they are, and don't go through a fixture.
         again: of a run with a fresh seed, how it differs from its item; None for the items themselves.
         positions: the place of each item, by node id, in the order of collection.
         attempts: how often each item was set up, by node id; a plugin may run an item again.
@@ -116,6 +117,7 @@ class Declaration:
     body: Link
     is_test: bool = False
     metrics: tuple[dict[str, Any], ...] = ()
+    direct: tuple[str, ...] = ()
     again: Again | None = None
     positions: dict[str, int] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)

@@ -470,6 +470,72 @@ def test_run_can_be_requested_while_a_test_runs(pytester: pytest.Pytester, optio
     result.assert_outcomes(passed=2)
 
 
+def test_fixtures_of_an_experiment_get_its_run_and_params(pytester: pytest.Pytester, rows: Rows) -> None:
+    """A fixture that requests `run` or a param gets the same run and value; by `request`, in its teardown too.
+
+    A param that is meant for a fixture (`indirect`) is the fixture's value, also of one that doesn't look at it.
+    """
+    pytester.makepyfile(
+        experiment_a="""
+            import pytest
+
+            @pytest.fixture
+            def model(run, lr):
+                run.fields.trail = ["model"]
+                return (run, lr)
+
+            @pytest.fixture
+            def late(request):
+                yield
+                run = request.getfixturevalue("run")
+                run.fields.trail.append(request.getfixturevalue("lr"))
+
+            @pytest.fixture
+            def scale():
+                return 2
+
+            @pytest.mark.parametrize("scale", [7], indirect=True)
+            def experiment_indirect(run, scale):
+                run.fields.trail = [scale]
+
+            @pytest.mark.runs(lr=[0.5])
+            def experiment_late(run, lr, late):
+                run.fields.trail = ["late"]
+
+            @pytest.mark.runs(lr=[0.25])
+            def experiment_model(run, model, lr):
+                assert model == (run, lr)
+                assert model[0] is run
+        """
+    )
+
+    result = pytester.runpytest_subprocess("--mltraq-db=results.db", "-Werror")
+
+    result.assert_outcomes(passed=3)
+    assert [json.loads(str(found)) for (found,) in rows("SELECT fields FROM runs ORDER BY nodeid")] == [
+        {"trail": [2]},
+        {"trail": ["late", 0.5]},
+        {"trail": ["model"]},
+    ]
+
+
+def test_setup_show_shows_the_run_and_its_params(pytester: pytest.Pytester) -> None:
+    """With `--setup-show` pytest shows `run` and the params among the fixtures, although runs get them without."""
+    pytester.makepyfile(
+        experiment_a="""
+            import pytest
+
+            @pytest.mark.runs(lr=[0.5])
+            def experiment_a(run, lr): ...
+        """
+    )
+
+    result = pytester.runpytest_subprocess("--mltraq", "--setup-show")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*SETUP    F lr[[]0.5[]]", "*SETUP    F run"])
+
+
 @pytest.mark.parametrize("scope", ["function", "module", "session"])
 def test_a_suite_keeps_its_own_fixture_called_run(pytester: pytest.Pytester, rows: Rows, scope: str) -> None:
     """Tests get the suite's `run`, before and after experiments, which get the run; such tests are not stored."""
