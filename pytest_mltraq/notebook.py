@@ -22,6 +22,8 @@ _CELL: Final = "padding: 0.1em 0.8em 0.1em 0; text-align: left; vertical-align: 
 _NUMBER: Final = f"{_CELL}; text-align: right"
 _FAINT: Final = "opacity: 0.7"
 _RULE: Final = "border-bottom: 1px solid"
+_TABLE: Final = "border-collapse: collapse; margin: 0 0 0.5em 0"
+"""JupyterLab would set it to the right."""
 
 
 def heading(kind: str, name: str, *facts: str | None) -> str:
@@ -32,8 +34,10 @@ def heading(kind: str, name: str, *facts: str | None) -> str:
         name: set in bold.
         *facts: None is left out.
     """
-    said = "".join(f" · {escape(fact)}" for fact in facts if fact is not None)
-    return f'<div><span style="{_FAINT}">{escape(kind)}</span> <b>{_cut(name)}</b><span style="{_FAINT}">{said}</span></div>'
+    # In <bdi> a text that runs from right to left turns nothing around but itself.
+    said = "".join(f" · <bdi>{escape(fact)}</bdi>" for fact in facts if fact is not None)
+    name = f"<b><bdi>{_cut(name)}</bdi></b>"
+    return f'<div><span style="{_FAINT}">{escape(kind)}</span> {name}<span style="{_FAINT}">{said}</span></div>'
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], total: int, *, has_header: bool = True) -> str:
@@ -46,7 +50,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], total: int, *, 
         has_header: whether the names of the columns are shown.
     """
     shown = [row[:MAX_COLUMNS] for row in rows]
-    head = "".join(f'<th style="{_CELL}; {_RULE}">{_cut(name)}</th>' for name in columns[:MAX_COLUMNS])
+    kinds = [set(map(type, cells)) - {type(None)} for cells in zip(*shown, strict=True)] or [set()] * MAX_COLUMNS
+    styles = [_NUMBER if kind and kind <= {int, float} else _CELL for kind in kinds]
+    head = "".join(
+        f'<th style="{style}; {_RULE}">{_cut(name)}</th>' for name, style in zip(columns, styles, strict=False)
+    )
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in shown)
     left_out = []
     if total > len(shown):
@@ -55,7 +63,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], total: int, *, 
         left_out.append(f"{len(columns) - MAX_COLUMNS:,} more columns")
     more = f'<div style="{_FAINT}">and {" and ".join(left_out)}</div>' if left_out else ""
     head = f"<thead><tr>{head}</tr></thead>" if has_header else ""
-    return f'<table style="border-collapse: collapse">{head}<tbody>{body}</tbody></table>{more}'
+    return f'<table style="{_TABLE}">{head}<tbody>{body}</tbody></table>{more}'
 
 
 def values_table(title: str, values: Mapping[str, Any]) -> str:

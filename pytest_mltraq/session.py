@@ -218,7 +218,10 @@ class Session:
 
         with self.db.reading() as connection:
             found, total = ([], 0) if connection is None else list_versions(connection, Filters(), MAX_ROWS)
-        rows = [(row.name, sum(row.outcomes.values()), row.created_at, row.branch, row.id_experiment) for row in found]
+        rows = [
+            (row.name, sum(row.outcomes.values()), f"{row.created_at:%Y-%m-%d %H:%M:%S}", row.branch, row.id_experiment)
+            for row in found
+        ]
         stored = table(("experiment", "runs", "stored", "branch", "id_experiment"), rows, total) if rows else ""
         return page(heading("Session", str(self.db), f"{total:,} stored experiments"), stored)
 
