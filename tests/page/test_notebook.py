@@ -10,7 +10,7 @@ import pytest
 import pytest_mltraq as mltraq
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 HOSTILE = '</b></td></script><script>alert(1)</script><img src=x onerror=alert(2)>" onmouseover="alert(3)'
 
@@ -32,7 +32,12 @@ def show(browser: Browser) -> Iterator[Show]:
 
     def show_value(value: Any, scheme: str) -> Page:
         page = browser.new_context(viewport={"width": 1000, "height": 700}).new_page()
-        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+
+        def dismiss(dialog: Dialog) -> None:
+            problems.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", dismiss)
         page.on("request", lambda request: problems.append(request.url))
         colours = "background: #111; color: #ddd" if scheme == "dark" else "background: #fff; color: #222"
         page.set_content(
