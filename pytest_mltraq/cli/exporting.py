@@ -89,7 +89,9 @@ def _export_one(connection: Connection, filters: Filters, file: Path | None, for
     columns = found.columns()
     rows = _shown(iter_runs(connection, filters), total, "writing")
     if file is None:
-        _write(rows, columns, standard_output(), form)
+        output = standard_output()
+        _write(rows, columns, output, form)
+        output.flush()
         return
     with replacing(file) as opened:
         _write(rows, columns, opened, form)

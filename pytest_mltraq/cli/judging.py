@@ -103,6 +103,7 @@ def history(
     a permutation test at 1 %).
     """
     from pytest_mltraq.storage.history import list_finished
+    from pytest_mltraq.storage.lookup import number_names
 
     with database.reading() as connection:
         assert connection is not None  # noqa: S101 - on_database saw to it
@@ -113,10 +114,11 @@ def history(
             message = f"no finished session{of_branch} has an experiment {experiment!r}; {near(experiment, known)}"
             raise NotFoundError(message)
         found = dict(_series(connection, versions[-limit:], metric))
+        numbers = number_names(connection, experiment)
     wanted = {label: series for label, series in found.items() if group in (None, label)}
     if not wanted:
         message = (
-            f"no run of {experiment!r} has a number {metric!r}"
+            f"no run of {experiment!r} has a number {metric!r}; {near(metric, numbers)}"
             if not found
             else f"there is no group {group!r}; {near(str(group), found)}"
         )

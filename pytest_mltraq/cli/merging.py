@@ -6,6 +6,7 @@ import click
 
 from pytest_mltraq.cli.output import printed
 from pytest_mltraq.cli.table import Table
+from pytest_mltraq.errors import NotFoundError
 from pytest_mltraq.passwords import without_password
 
 
@@ -27,11 +28,15 @@ def merge(sources: tuple[str, ...], output: str) -> Table:
     """
     from pytest_mltraq.storage import Database, merging
 
+    databases = [Database(where) for where in sources]
+    for source in databases:  # before anything is added
+        if source.is_empty():
+            message = f"{source}: nothing is stored there"
+            raise NotFoundError(message)
     target = Database(output)
     tables = [table.name for table in merging.MERGED]
     rows = []
-    for where in sources:
-        source = Database(where)
+    for where, source in zip(sources, databases, strict=True):
         added = merging.merge(source, target).added
         source.close()
         rows.append([without_password(where), *(added[name] for name in tables)])

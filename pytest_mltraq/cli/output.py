@@ -5,18 +5,20 @@ Only data goes to standard output. On a terminal users' text can't do more than 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import click
 
 from pytest_mltraq.cli.table import Report, Table, Text, compact, is_numeric, plain
+from pytest_mltraq.errors import StorageError
 from pytest_mltraq.report.text import markdown, visible
 
 _FROM_8_BITS: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -36,6 +38,7 @@ def printed(command: Callable[..., Table | Report]) -> Callable[..., None]:
     )
     @functools.wraps(command)
     def run(*arguments: Any, form: str, **options: Any) -> None:
+        _check_open()
         result = command(*arguments, **options)
         write(WRITERS[form](result))
         for part in _parts(result):
@@ -49,8 +52,30 @@ def printed(command: Callable[..., Table | Report]) -> Callable[..., None]:
 
 def write(text: str) -> None:
     """Write to standard output; text may have lone surrogates, which no output takes."""
-    # With `color` what is stored goes into a pipe as it is; else click would take escapes out of it.
-    click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=False, color=True)
+    with _written():
+        # With `color` what is stored goes into a pipe as it is; else click would take escapes out of it.
+        click.echo(text.encode("utf-8", "backslashreplace").decode(), nl=False, color=True)
+
+
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    """Say that standard output takes nothing, such as a file on a disk that is full; who reads a pipe may leave."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # click ends quietly
+    except OSError as error:
+        # Else Python would try again when it ends.
+        sys.stdout = None
+        message = f"standard output can't be written: {error.strerror}"
+        raise StorageError(message) from error
+
+
+def _check_open() -> None:
+    # A program that was started with `>&-` has none.
+    if sys.stdout is None:
+        message = "standard output can't be written: it is closed"
+        raise StorageError(message)
 
 
 class _Terminal:
@@ -59,10 +84,26 @@ class _Terminal:
     def write(self, data: bytes, /) -> None:
         write("".join(map(_visible_line, data.decode().splitlines(keepends=True))))
 
+    def flush(self) -> None:
+        """Nothing is waiting."""
 
-def standard_output() -> Any:
+
+class _Pipe:
+    """Takes what is written to it as it is."""
+
+    def write(self, data: bytes, /) -> None:
+        with _written():
+            sys.stdout.buffer.write(data)
+
+    def flush(self) -> None:
+        with _written():
+            sys.stdout.buffer.flush()
+
+
+def standard_output() -> _Terminal | _Pipe:
     """Return what takes bytes: standard output, or a terminal that shows control characters and doesn't obey them."""
-    return _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
+    _check_open()
+    return _Terminal() if sys.stdout.isatty() else _Pipe()
 
 
 def say(text: str) -> None:

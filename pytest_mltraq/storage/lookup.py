@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from pytest_mltraq.codec import load_json
 from pytest_mltraq.errors import NotFoundError, near
 from pytest_mltraq.storage.reader import find_experiment, list_names
-from pytest_mltraq.storage.schema import experiments, runs, sessions
+from pytest_mltraq.storage.schema import experiments, runs, sessions, views
 
 Kind = Literal["session", "experiment", "run"]
 
@@ -102,6 +102,13 @@ def _find_ids(connection: Connection, kind: Kind, word: str) -> list[str]:
         begins = and_(column >= prefix, column < f"{prefix}g")
     query = select(column).where(begins).distinct().order_by(column).limit(MANY + 1)
     return list(connection.execute(query).scalars())
+
+
+def number_names(connection: Connection, experiment: str) -> list[str]:
+    """Return the names of the fields of an experiment that have numbers."""
+    found = connection.execute(select(views.c.columns).where(views.c.experiment == experiment)).scalar()
+    columns = [] if found is None else load_json(found, "views.columns")
+    return [key for source, key, kind in columns if source == "fields" and kind in ("integer", "number")]
 
 
 def find_named_session(connection: Connection, word: str) -> str:

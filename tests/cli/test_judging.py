@@ -71,7 +71,7 @@ def test_the_history_of_a_metric_says_where_its_level_changed(database_url: str)
     assert len(one.stdout.splitlines()) == 4
     for arguments, complaint in (
         (("iri", "accuracy"), "did you mean 'iris'?"),
-        (("iris", "loss"), "no run of 'iris' has a number 'loss'"),
+        (("iris", "loss"), "no run of 'iris' has a number 'loss'; there are: accuracy"),
         (("iris", "accuracy", "--group", "model:tre"), "did you mean 'model:tree'?"),
     ):
         wrong = run("history", *arguments, "--db", database_url)

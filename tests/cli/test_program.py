@@ -84,6 +84,17 @@ def test_a_reader_that_goes_away_is_no_error(file: Path) -> None:
     assert (result.stdout.strip(), result.stderr) == ("i", "")
 
 
+@pytest.mark.parametrize("command", ["ls --db {file}", "export iris --db {file}"])
+@pytest.mark.parametrize(("to", "reason"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")])
+def test_an_output_that_takes_nothing_is_one_line_and_status_2(file: Path, command: str, to: str, reason: str) -> None:
+    """1 would say that a metric regressed."""
+    script = f"{PROGRAM} {command.format(file=file)} {to}"
+
+    result = subprocess.run(["/bin/sh", "-c", script], stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (result.returncode, result.stderr) == (2, f"Error: standard output can't be written: {reason}\n")
+
+
 # -- which database ----------------------------------------------------------------------------------------------------
 
 INI_FILES = {

@@ -226,3 +226,21 @@ def test_wide_characters_are_aligned(file: Path) -> None:
     query = "SELECT '実験' AS name, 'a' AS b UNION ALL SELECT 'x', 'c' ORDER BY name"
 
     assert run("query", "--db", str(file), query).stdout.splitlines() == ["name  b", "x     c", "実験  a"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "advice"),
+    [
+        ("SELECT * FROM iris", "did you mean 'experiment_iris'?"),
+        ("SELECT * FROM experiment_irs", "did you mean 'experiment_iris'?"),
+        ("SELECT * FROM rums", "did you mean 'runs'?"),
+        ("SELECT acuracy FROM experiment_iris", "did you mean 'accuracy'?"),
+    ],
+)
+def test_a_wrong_name_says_which_one_is_near(file: Path, filled_postgresql: str, sql: str, advice: str) -> None:
+    """Of the views, the tables, and the columns of the views that are asked."""
+    for url in (str(file), filled_postgresql):
+        result = run("query", "--db", url, sql)
+
+        assert result.exit_code == 2
+        assert result.stderr.rstrip().endswith(advice), result.stderr
