@@ -13,7 +13,7 @@ kind                  values
 ``date``              dates
 ``bytes``             bytes
 ``numbers``           flat lists and arrays of numbers
-``json``              everything else: dicts, lists, tables and sequences by their columns; as JSON
+``json``              everything else: dicts, lists, tables and sequences by column, artifacts by name and digest
 ====================  =====================================================================================
 """
 
@@ -24,6 +24,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from pytest_mltraq.artifact import Artifact
 from pytest_mltraq.cli.table import plain
 from pytest_mltraq.sequence import Sequence
 
@@ -97,6 +98,8 @@ def portable(value: Any) -> tuple[str, Any]:
         return _of_time(value)
     if isinstance(value, datetime.date):
         return "date", value
+    if isinstance(value, Artifact):
+        return "json", {"name": value.name, "size": value.size, "sha256": value.sha256}
     if isinstance(value, dict | list | tuple | set | frozenset | Sequence):
         return _nested(value)
     return _of_library(value)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pytest_mltraq.storage import Database
 
 VARIABLE: Final = "MLTRAQ_DB"
+ARTIFACTS_VARIABLE: Final = "MLTRAQ_ARTIFACTS"
 KEY: Final = "mltraq_db"
+ARTIFACTS_KEY: Final = "mltraq_artifacts"
 
 INI_FILES: Final = (
     ("pytest.toml", ("pytest",)),
@@ -66,21 +68,30 @@ def open_database(named: str | None, *, may_be_new: bool = False) -> Database:
         NotFoundError: nothing is stored there.
         MltraqError: it can't be opened.
     """
-    where = named or os.environ.get(VARIABLE) or find_ini_database(Path.cwd())
+    where = named or os.environ.get(VARIABLE) or find_in_ini(Path.cwd(), KEY)
     if where is None:
         message = f"expected a database: --db PATH or URL, ${VARIABLE}, or {KEY} in the project's pytest.ini or pyproject.toml"
         raise click.UsageError(message)
     from pytest_mltraq.storage import Database
 
-    database = Database(where)
+    database = Database(where, find_artifacts())
     if not may_be_new and database.is_empty():
         message = f"{database}: nothing is stored there"
         raise NotFoundError(message)
     return database
 
 
-def find_ini_database(folder: Path) -> str | None:
-    """Return the database that the project's ini file names, which is the nearest one from a folder upward, as for pytest.
+def find_artifacts() -> str | None:
+    """Return where artifacts are kept: what the environment says or the project's ini file; None for beside the database.
+
+    Raises:
+        ConfigurationError: the file can't be read.
+    """
+    return os.environ.get(ARTIFACTS_VARIABLE) or find_in_ini(Path.cwd(), ARTIFACTS_KEY)
+
+
+def find_in_ini(folder: Path, key: str) -> str | None:
+    """Return the path or URL that a key of the project's ini file says; the file is the nearest one upward, as for pytest.
 
     Raises:
         ConfigurationError: the file can't be read.
@@ -93,7 +104,7 @@ def find_ini_database(folder: Path) -> str | None:
             values = _read_section(file, sections)
             if values is None:
                 continue
-            where = str(values.get(KEY) or "")
+            where = str(values.get(key) or "")
             if where and "://" not in where:
                 return str(place / Path(where).expanduser())
             return where or None

@@ -26,7 +26,7 @@ COLUMNS: Final = ("what", "where", "problem")
 @printed
 @on_database()
 def doctor(database: Database, repair: bool) -> Report:
-    """Check a database whole: its file, tables, documents, objects, references and views.
+    """Check a database whole: its file, tables, documents, objects, artifacts, references and views.
 
     Prints what is wrong. The exit status is 1 where something is.
     """
@@ -61,6 +61,6 @@ def _diagnose(database: Database) -> Diagnosis:
         with database.reading() as connection:
             assert connection is not None  # noqa: S101 - on_database saw to it
             with progress_bar("checking", count_rows(connection), unit="row") as advance:
-                return diagnose(connection, advance)
+                return diagnose(connection, database.artifacts, advance)
     except StorageError as error:  # a damaged file may fail anywhere
         return Diagnosis([Problem("file", str(database), str(error))], {})

@@ -65,18 +65,28 @@ def _check_removed(remove: Iterable[str], known: Sequence[str]) -> None:
 )
 @click.option("--keep", type=click.IntRange(0), metavar="N", help="Remove all but the newest N sessions.")
 @click.option("--per-branch", is_flag=True, help="Keep the newest N of each branch.")
+@click.option(
+    "--artifacts",
+    is_flag=True,
+    help="Remove files of artifacts from a place that mltraq_artifacts names too, where no other database has any.",
+)
 @click.option("--yes", is_flag=True, help="Do it; without it, only what would be removed is said.")
 @printed
 @on_database()
 def prune(
-    database: Database, older_than: datetime.datetime | None, keep: int | None, per_branch: bool, yes: bool
+    database: Database,
+    older_than: datetime.datetime | None,
+    keep: int | None,
+    per_branch: bool,
+    artifacts: bool,
+    yes: bool,
 ) -> Report:
-    """Remove old sessions, with their experiments, runs and verdicts, and the arrays and tables that only they have.
+    """Remove old sessions, with their experiments, runs and verdicts, and the arrays, tables and files of artifacts that only they have.
 
     With both --older-than and --keep, sessions are removed that are neither new nor among the newest. Sessions with a tag and those
     that are running stay. Prints the sessions that are removed, or would be.
     """
-    from pytest_mltraq.storage.keeping import Rule, find_prunable, shrink
+    from pytest_mltraq.storage.keeping import Rule, find_prunable, remove_files, shrink
     from pytest_mltraq.storage.keeping import prune as remove
 
     if older_than is None and keep is None:
@@ -86,14 +96,17 @@ def prune(
         message = "--per-branch says of which sessions --keep N keeps the newest; found no --keep"
         raise click.UsageError(message)
     rule = Rule(older_than, keep or 0, per_branch)
+    store = database.artifacts if database.owns_artifacts or artifacts else None
     if not yes:
         with database.reading() as connection:
             assert connection is not None  # noqa: S101 - on_database saw to it
-            found = find_prunable(connection, rule)
+            found = find_prunable(connection, rule, store)
         say(f"would remove {_said(found)}; nothing was removed: --yes does it")
         return _report(found, is_done=False)
     with database.writing() as connection:
-        found = remove(connection, rule)
+        found = remove(connection, rule, store)
+    if store is not None:
+        remove_files(database)
     say(f"removed {_said(found)}")
     if found.sessions and not shrink(database):
         say("the file has room for what comes, but was not made smaller: others are using it")
@@ -109,6 +122,12 @@ def _said(found: Pruned) -> str:
     }
     said = ", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
     size = f"{found.objects:,} {'object' if found.objects == 1 else 'objects'} ({found.size / 1e6:,.1f} MB)"
+    if found.files:
+        size += f", {found.files:,} {'file' if found.files == 1 else 'files'} of artifacts ({found.files_size / 1e6:,.1f} MB)"
+    if found.new_files:
+        say(
+            f"{found.new_files:,} files of artifacts that nothing refers to stay: they are not a day old, and may be those of a session that runs"
+        )
     gone = f", and the last version of {found.views:,} experiments" if found.views else ""
     return f"{said}, {size}{gone}"
 

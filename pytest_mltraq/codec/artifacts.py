@@ -14,7 +14,7 @@ import orjson
 from pytest_mltraq.artifact import Artifact, Listing, check_member
 from pytest_mltraq.artifact_store import SHA256, Content
 from pytest_mltraq.codec.encoder import ARTIFACT
-from pytest_mltraq.errors import ConfigurationError, StorageError, UnsupportedTypeError
+from pytest_mltraq.errors import ConfigurationError, CorruptDataError, StorageError, UnsupportedTypeError
 
 if TYPE_CHECKING:
     from pytest_mltraq.codec.decoder import Decoder, Restorer
@@ -34,7 +34,7 @@ def _encode_artifact(encoder: Encoder, value: Artifact, path: str) -> Pair:
 
 
 def _decode_artifact(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> Artifact:
-    listing = read_listing(decoder.linked(arguments[0], KIND))
+    listing = read_listing(decoder.linked(arguments[0], KIND), path)
     if (plain["size"], plain["sha256"]) != (listing.size, listing.sha256):
         message = "the document and the list of its files differ"
         raise ValueError(message)
@@ -47,13 +47,24 @@ def write_listing(listing: Listing) -> bytes:
     return orjson.dumps({"folder": listing.is_folder, "files": files, "empty": listing.empty})
 
 
-def read_listing(data: Buffer) -> Listing:
+def read_listing(data: Buffer, path: str) -> Listing:
     """Read what `write_listing` wrote.
 
+    Args:
+        data: the bytes of the object.
+        path: what it is of, for errors.
+
     Raises:
-        ValueError: it is damaged, or has a path that leads out of its folder.
+        CorruptDataError: it is damaged, or has a path that leads out of its folder.
     """
-    found = orjson.loads(data)
+    try:
+        return _read_listing(orjson.loads(data))
+    except (ValueError, TypeError, LookupError) as error:
+        message = f"expected the list of an artifact's files, found damaged data ({type(error).__name__}: {error})"
+        raise CorruptDataError(path, message) from error
+
+
+def _read_listing(found: Any) -> Listing:
     listing = Listing(
         found["folder"],
         {path: Content(size, sha256) for path, size, sha256 in found["files"]},

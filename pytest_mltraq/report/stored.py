@@ -38,7 +38,7 @@ def stored_report(database: Database, word: str, experiments: Collection[str] = 
             message = f"{database} is empty: there is nothing to report"
             raise StorageError(message)
         id_session = find_named_session(connection, word)
-        contents = Contents(connection)
+        contents = Contents(connection, database.artifacts)
         session = contents.session(id_session)
         versions = _choose(contents.versions([id_session]), id_session, experiments)
         places = {one.earlier.id_experiment: one for one in history.list_versions(connection, id_session)}

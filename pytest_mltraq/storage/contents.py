@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Row, case, func, select
 from sqlalchemy.engine import Connection
 
+from pytest_mltraq.artifact_store import ArtifactStore
 from pytest_mltraq.codec import Stored, digest_object
 from pytest_mltraq.record import SessionRecord, to_text
 from pytest_mltraq.storage.schema import experiments, objects, runs, sessions, verdicts
@@ -71,10 +72,12 @@ class Contents:
 
     Args:
         connection: in a transaction.
+        artifacts: where artifacts are kept.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, artifacts: ArtifactStore) -> None:
         self._connection = connection
+        self.artifacts = artifacts
 
     def sessions(self) -> list[SessionRecord]:
         """Return all sessions, the newest first."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mltraq.errors import StorageError
 from pytest_mltraq.storage import migrations, sqlite
-from pytest_mltraq.storage.artifacts import store_of
+from pytest_mltraq.storage.artifacts import store_beside, store_of
 from pytest_mltraq.storage.rows import execute
 from pytest_mltraq.storage.sqlite import SQLiteConnection, SQLiteFile
 from pytest_mltraq.storage.tables import SCHEMA_VERSION
@@ -82,6 +82,11 @@ class Database:
         if self.file is not None:
             return str(self.file.resolve())
         return f"{self.url} {id(self)}" if self._url.database == ":memory:" else self.url
+
+    @property
+    def owns_artifacts(self) -> bool:
+        """Whether the files of artifacts are its alone; a place that was named may be that of several databases."""
+        return self.file is not None and self.artifacts == store_beside(self.file)
 
     def place(self) -> tuple[Path, str]:
         """Return the folder that belongs to the database, for a server's the current one, and its name as one of a file."""

@@ -9,12 +9,14 @@ from sqlalchemy import Row, Table, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from pytest_mltraq.artifact_store import ArtifactStore
 from pytest_mltraq.codec import Stored, load_json
 from pytest_mltraq.codec.document import columns_of, decode_whole
 from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.errors import CorruptDataError, MltraqError
 from pytest_mltraq.record import to_text
 from pytest_mltraq.storage import checks
+from pytest_mltraq.storage.artifacts import check_files
 from pytest_mltraq.storage.engine import run
 from pytest_mltraq.storage.listing import to_time
 from pytest_mltraq.storage.objects import check_object, object_loader, unreferenced_objects
@@ -42,7 +44,7 @@ class Problem(NamedTuple):
     """Something that is wrong.
 
     Attributes:
-        what: `file`, `table`, `session`, `experiment`, `run`, `verdict`, `object` or `view`.
+        what: `file`, `table`, `session`, `experiment`, `run`, `verdict`, `object`, `artifact` or `view`.
         where: its name or id.
         problem: what is wrong with it.
     """
@@ -70,11 +72,12 @@ def count_rows(connection: Connection) -> int:
     return sum(connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables)
 
 
-def diagnose(connection: Connection, advance: Callable[[int], None]) -> Diagnosis:
+def diagnose(connection: Connection, artifacts: ArtifactStore, advance: Callable[[int], None]) -> Diagnosis:
     """Check a database whole.
 
     Args:
         connection: in a transaction.
+        artifacts: where artifacts are kept.
         advance: is called with how many rows were looked at.
     """
     problems = [*_check_file(connection), *_check_tables(connection)]
@@ -87,6 +90,7 @@ def diagnose(connection: Connection, advance: Callable[[int], None]) -> Diagnosi
         _check_rows(connection, "run", runs, advance, seen),
         _check_verdicts(connection),
         _check_objects(connection, advance),
+        _check_artifacts(connection, artifacts, advance),
         _check_references(connection),
         _check_views(connection, seen),
     ):
@@ -190,6 +194,14 @@ def _check_objects(connection: Connection, advance: Callable[[int], None]) -> It
         except (ValueError, LookupError) as error:
             yield Problem("object", digest, str(error))
         advance(1)
+
+
+def _check_artifacts(connection: Connection, store: ArtifactStore, advance: Callable[[int], None]) -> Iterator[Problem]:
+    try:
+        for sha256, problem in check_files(connection, store, advance):
+            yield Problem("artifact", sha256, problem)
+    except MltraqError as error:
+        yield Problem("artifact", "", str(error))
 
 
 def _check_references(connection: Connection) -> Iterator[Problem]:

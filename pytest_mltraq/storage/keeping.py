@@ -12,7 +12,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
+from pytest_mltraq.artifact_store import ArtifactStore
 from pytest_mltraq.codec import dump_json, load_json
+from pytest_mltraq.storage.artifacts import NOTHING, unreferenced_files
 from pytest_mltraq.storage.database import Database
 from pytest_mltraq.storage.listing import Filters, SessionRow, list_sessions
 from pytest_mltraq.storage.objects import unreferenced_objects
@@ -53,6 +55,9 @@ class Pruned(NamedTuple):
         objects: how many arrays, tables and other objects that nothing else refers to.
         size: of these objects [bytes].
         views: how many experiments are gone with their last version.
+        files: how many files of artifacts that nothing else refers to.
+        files_size: of these files [bytes].
+        new_files: how many such files stay, because a session that runs may be about to refer to them.
     """
 
     sessions: list[SessionRow]
@@ -62,6 +67,9 @@ class Pruned(NamedTuple):
     objects: int
     size: int
     views: int
+    files: int
+    files_size: int
+    new_files: int
 
 
 def change_tags(connection: Connection, id_session: str, add: Iterable[str], remove: Iterable[str]) -> list[str]:
@@ -81,8 +89,14 @@ def read_tags(connection: Connection, id_session: str) -> list[str]:
     return found
 
 
-def find_prunable(connection: Connection, rule: Rule) -> Pruned:
-    """Find what a rule doesn't keep, and what nothing refers to any more when that is gone."""
+def find_prunable(connection: Connection, rule: Rule, artifacts: ArtifactStore | None) -> Pruned:
+    """Find what a rule doesn't keep, and what nothing refers to any more when that is gone.
+
+    Args:
+        connection: in a transaction.
+        rule: what is kept.
+        artifacts: where files of artifacts are kept that are this database's alone; None leaves them.
+    """
     doomed = _doomed(list_sessions(connection, Filters(), None)[0], rule)
     versions: dict[str, str] = {}
     for chunk in _chunks([row.id for row in doomed]):
@@ -91,6 +105,7 @@ def find_prunable(connection: Connection, rule: Rule) -> Pruned:
     stored = Counter(connection.execute(select(experiments.c.name)).scalars())
     removed = Counter(versions.values())
     unreferenced = unreferenced_objects(connection, without=versions.keys())
+    files = NOTHING if artifacts is None else unreferenced_files(connection, artifacts, unreferenced.keys())
     return Pruned(
         doomed[::-1],
         len(versions),
@@ -99,13 +114,19 @@ def find_prunable(connection: Connection, rule: Rule) -> Pruned:
         len(unreferenced),
         sum(unreferenced.values()),
         sum(removed[name] == stored[name] for name in removed),
+        len(files.old),
+        sum(files.old.values()),
+        len(files.new),
     )
 
 
-def prune(connection: Connection, rule: Rule) -> Pruned:
-    """Remove what a rule doesn't keep, in the transaction of a connection that writes; views go with the last version."""
+def prune(connection: Connection, rule: Rule, artifacts: ArtifactStore | None) -> Pruned:
+    """Remove what a rule doesn't keep, in the transaction of a connection that writes; views go with the last version.
+
+    Files of artifacts are left to `remove_files`, when the transaction is over.
+    """
     lock_writers(connection)
-    found = find_prunable(connection, rule)
+    found = find_prunable(connection, rule, artifacts)
     ids = [row.id for row in found.sessions]
     names: set[str] = set()
     for chunk in _chunks(ids):
@@ -122,6 +143,18 @@ def prune(connection: Connection, rule: Rule) -> Pruned:
     for chunk in _chunks(list(unreferenced_objects(connection))):
         connection.execute(objects.delete().where(objects.c.digest.in_(chunk)))
     return found
+
+
+def remove_files(database: Database) -> None:
+    """Remove the files of artifacts that nothing refers to.
+
+    Raises:
+        StorageError: they can't be removed.
+    """
+    with database.reading() as connection:
+        files = NOTHING if connection is None else unreferenced_files(connection, database.artifacts)
+    for sha256 in files.old:
+        database.artifacts.remove(sha256)
 
 
 def shrink(database: Database) -> bool:

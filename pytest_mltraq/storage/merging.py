@@ -14,6 +14,7 @@ from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.errors import NotFoundError
 from pytest_mltraq.progress import progress_bar
 from pytest_mltraq.record import to_text
+from pytest_mltraq.storage.artifacts import copy_files
 from pytest_mltraq.storage.database import Database
 from pytest_mltraq.storage.rows import insert_rows, lock_writers
 from pytest_mltraq.storage.schema import (
@@ -45,15 +46,20 @@ class Merged(NamedTuple):
     added: dict[str, int]
 
 
-def merge(source: Database, target: Database) -> Merged:
+def merge(source: Database, target: Database, *, artifacts: bool = True) -> Merged:
     """Add all that is stored in a database to another one, in one transaction.
 
     Rows are known by their ids, which are unique everywhere, and objects by their digest: what is there already is left as
     it is, so that merging twice changes nothing. A session that was still running when it was merged first is completed.
     The source is only read, whatever the version of its tables.
 
+    Args:
+        source: what is added.
+        target: what it is added to.
+        artifacts: whether the files of artifacts are copied too, to where those of the target are kept.
+
     Raises:
-        NotFoundError: nothing is stored in the source.
+        NotFoundError: nothing is stored in the source, or the file of an artifact is missing.
         StorageError: one of them can't be read or written; the target is as it was then.
     """
     if source.is_same(target):  # it has all of it; and who reads it would keep it from being written
@@ -62,6 +68,8 @@ def merge(source: Database, target: Database) -> Merged:
         if reading is None:
             message = f"{source}: nothing is stored there"
             raise NotFoundError(message)
+        if artifacts:
+            copy_files(reading, source.artifacts, target.artifacts)
         with target.writing() as writing:
             lock_writers(writing)
             before = _count(writing)

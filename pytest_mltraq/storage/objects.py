@@ -106,14 +106,19 @@ def read_objects(connection: Connection, digests: list[str]) -> dict[str, Stored
         f"FROM objects WHERE digest IN ({_marks(digests)})"
     )
     rows = execute(connection, query, *digests)
-    return {digest: None if data is None else Stored(kind, bytes(data)) for digest, kind, data in rows}
+    return {digest: None if data is None else Stored(kind, _as_bytes(data)) for digest, kind, data in rows}
+
+
+def _as_bytes(data: Any) -> bytes:
+    """Return what a column of bytes has; SQLite has anything there, and what is no bytes has another digest."""
+    return bytes(data) if isinstance(data, bytes | memoryview) else str(data).encode("utf-8", "surrogatepass")
 
 
 def _read_large(connection: Connection, digest: str) -> Stored:
     driver = driver_of(connection)
     if driver is None:
         kind, data = execute(connection, "SELECT kind, data FROM objects WHERE digest = ?", digest).first()
-        return Stored(kind, bytes(data))
+        return Stored(kind, _as_bytes(data))
     rowid, kind = execute(connection, "SELECT rowid, kind FROM objects WHERE digest = ?", digest).first()
     data = bytearray()  # it grows by what is read: the size that a damaged file declares may be any
     try:

@@ -318,6 +318,26 @@ def png(values: Any) -> bytes:
     return data.getvalue()
 
 
+def make_pictures(file: Path) -> Path:
+    """Make a database of three runs, each with a picture as an artifact; that of the last was removed since."""
+    session = mltraq.create_session(file)
+    experiment = session.create_experiment("pictures")
+    folder = file.parent / "pictures"
+    folder.mkdir()
+    for at in range(3):
+        picture = folder / f"run{at}.png"
+        picture.write_bytes(png([[at / 4, 0.9]]))
+        (folder / "notes.txt").write_text("no picture")
+        fields = {"picture": mltraq.Artifact(picture), "notes": mltraq.Artifact(folder / "notes.txt")}
+        add(experiment, [made_run({"at": at}, fields)])
+    experiment.persist()
+    last = session.load_experiment("pictures").runs
+    digest = list(last.values())[-1].fields.picture.sha256
+    (file.with_name(f"{file.name}.artifacts") / digest[:2] / digest).unlink()
+    session.close()
+    return file
+
+
 def roc_picture(accuracy: float) -> str:
     """Draw a curve as SVG, as a user's own program might."""
     points = " ".join(f"{20 + 160 * x / 20:.1f},{180 - 160 * (x / 20) ** (1 - accuracy):.1f}" for x in range(21))

@@ -219,6 +219,20 @@ def test_images_stand_beside_each_other(opened: Open) -> None:
     ]
 
 
+def test_artifacts_that_are_pictures_are_shown(opened: Open) -> None:
+    """Of one that was removed it is said."""
+    report = opened(databases.make_pictures)
+    page = report.go(experiment="pictures", tab="images")
+
+    assert page.locator(".gallery img").count() == 2
+    report.wait("() => [...document.querySelectorAll('.gallery img')].every((image) => image.naturalWidth === 80)")
+    (id_run,) = select(report, "SELECT id_run FROM runs ORDER BY position DESC LIMIT 1")[0]
+    page = report.go(experiment="pictures", run=id_run)
+    fields = dict(row.split(" ", 1) for row in texts(report, "table:has(caption:text-is('Fields')) tr"))
+    assert fields["notes"].startswith("Artifact 'notes.txt', 10 bytes")
+    assert "artifact 'run2.png' is missing" in fields["picture"]
+
+
 def test_charts_of_ten_thousand_runs(opened: Open) -> None:
     """All of them are lines and points, and can be brushed."""
     report = opened(databases.make_large)

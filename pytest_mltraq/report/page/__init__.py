@@ -76,7 +76,7 @@ def make_page(
         if connection is None:
             message = f"{database} is empty: there is nothing to report"
             raise StorageError(message)
-        content = gather(Contents(connection), limits or Limits(), experiments)
+        content = gather(Contents(connection, database.artifacts), limits or Limits(), experiments)
     return make_document(content, name or _name(database))
 
 

@@ -13,11 +13,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_mltraq.codec import Decoder, Stored, dump_json
+from pytest_mltraq.artifact import Artifact
+from pytest_mltraq.codec import Decoder, Home, Stored, dump_json
 from pytest_mltraq.codec.text import readable
-from pytest_mltraq.errors import CorruptDataError
+from pytest_mltraq.errors import CorruptDataError, StorageError
 from pytest_mltraq.report.page.columns import NONE, Cell, odd_number
-from pytest_mltraq.report.page.images import SEARCHED, image_type
+from pytest_mltraq.report.page.images import IMAGES, SEARCHED, image_type
 from pytest_mltraq.report.page.limits import LeftOut, Limits
 from pytest_mltraq.sequence import Sequence
 from pytest_mltraq.storage.contents import Contents
@@ -64,7 +65,7 @@ class Cells:
         self._known: dict[str, int] = {}
         self._image_at: dict[bytes, int] = {}
         self._curves: Curves | None = None
-        self._decoder = Decoder(self._load)
+        self._decoder = Decoder(self._load, home=Home(artifacts=contents.artifacts))
         self.more: list[dict[str, Any]] = []
         self.images: list[dict[str, str]] = []
 
@@ -149,6 +150,8 @@ class Cells:
             return self._describe_bytes(value)
         if isinstance(value, Sequence):
             return self._describe_sequence(value)
+        if isinstance(value, Artifact):
+            return self._describe_artifact(value)
         if isinstance(plain, str | int | float):  # dates, decimals, paths, ...
             return self._describe_text(value, plain if isinstance(plain, str) else str(value))
         return self._describe_object(value)
@@ -168,6 +171,21 @@ class Cells:
             return {"type": "bytes", "text": f"{image}, {len(value):,} bytes"} | self._image(image, value)
         shown = repr(value[:32])[2:-1] + ("…" if len(value) > 32 else "")  # noqa: PLR2004 - as much as fits a line
         return {"type": "bytes", "text": f"{len(value):,} bytes: {shown}"}
+
+    def _describe_artifact(self, value: Artifact) -> dict[str, Any]:
+        """Describe a file or folder; of one that is called like an image, the image is read."""
+        described: dict[str, Any] = {"type": "Artifact", "text": readable(repr(value)[len("Artifact(") : -1])}
+        if value.is_folder or not value.name.lower().endswith(IMAGES):
+            return described
+        if value.size > min(self._limits.image, self._image_room):
+            self._left_out.add(HIDDEN_IMAGES)
+            return described
+        try:
+            data = value.read_bytes()
+        except (StorageError, CorruptDataError) as error:
+            return {**described, "text": self.text(readable(f"{described['text']}: {error}"))}
+        image = image_type(data)
+        return described if image is None else described | self._image(image, data)
 
     def _image(self, kind: str, data: bytes) -> dict[str, int]:
         """Take an image in; nothing where it is too large."""

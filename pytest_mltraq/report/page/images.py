@@ -15,6 +15,9 @@ _SIGNATURES: Final = (
         "image/svg+xml",
     ),
 )
+IMAGES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
+"""How the names of files end that are looked into."""
+
 SEARCHED: Final = 4096
 """How far the beginning of an SVG is searched for [bytes]; programs write licences and dates before it."""
 
