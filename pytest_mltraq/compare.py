@@ -23,11 +23,14 @@ import datetime
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pytest_mltraq.methods import EXACT_RTOL, MIN_PAIRS, MIN_SESSIONS, Comparison, Values, choose
 from pytest_mltraq.metric import Metric
 from pytest_mltraq.stats import Estimate, benjamini_hochberg, mean_and_sd, needed
+
+SMALLEST_P: Final = 1e-4
+"""Probabilities below this are not told apart in words: no test's assumptions hold that far out."""
 
 
 class Replicate(NamedTuple):
@@ -81,7 +84,7 @@ class Verdict(NamedTuple):
         baseline_session: the newest session that it was compared with.
         baseline_n: replicates that it was compared with, of all sessions.
         baseline_mean: the mean of what it was compared with.
-        baseline_sd: its standard deviation: of the sessions' means where there are several, else of the replicates.
+        baseline_sd: the standard deviation of its replicates, within sessions; of single runs, from session to session.
         change: candidate minus baseline; of pairs, the mean of the differences.
         low: the confidence interval of the change, at 1 - 2 alpha: it is beyond 0 where the test rejects.
         high: its other end.
@@ -220,7 +223,7 @@ def _why_missing(metric: Metric, candidate: Sample, given: int, finite: int) -> 
     runs = len(candidate.replicates)
     if not given:
         failed = sum(one.outcome != "passed" for one in candidate.replicates)
-        return f"no run set {metric.name!r}" + (f" ({failed} of {runs} failed)" if failed else "")
+        return f"no run set {metric.name!r} to a number" + (f" ({failed} of {runs} failed)" if failed else "")
     return f"{given - finite} of {given} values are NaN or infinite"
 
 
@@ -303,25 +306,27 @@ def _judge_exact(verdict: Verdict) -> Verdict:
     tolerance = max(verdict.tolerance, EXACT_RTOL * size)
     verdict = verdict._replace(tolerance=tolerance, minimum_detectable_change=tolerance)
     if abs(change) <= tolerance:
-        return _unchanged(verdict, "it is the same" if abs(change) <= EXACT_RTOL * size else "within the tolerance")
-    what = f"its history doesn't vary, and it changed by {change:+.4g}"
-    return _changed(verdict, what)
+        is_same = abs(change) <= EXACT_RTOL * size
+        return _unchanged(verdict, "the same" if is_same else f"{_size(verdict)}, {_within(verdict)}")
+    return _changed(verdict, f"{_size(verdict)}, and before it was always the same")
 
 
 def _judge_tolerance(verdict: Verdict, metric: Metric, forced: str | None) -> Verdict:
     """Judge by the tolerance alone, where there is too little of everything for more."""
     change = verdict.change or 0.0
     short = f"too little data for {forced or 'statistics'}"
+    chance = f"{short}: it may be chance"
     has_tolerance = metric.rtol is not None or metric.atol is not None
     if change == 0:
-        return _unchanged(verdict, f"the same value; {short}")
+        return _unchanged(verdict, f"the same; {short}")
     if has_tolerance and abs(change) <= verdict.tolerance:
-        return _unchanged(verdict, f"within the tolerance of {verdict.tolerance:.4g}, which is no statistics: {short}")
+        return _unchanged(verdict, f"{_size(verdict)}, {_within(verdict)}; {chance}")
     if has_tolerance:
-        return _changed(verdict, f"beyond the tolerance of {verdict.tolerance:.4g}, which is no statistics: {short}")
+        return _changed(verdict, f"{_size(verdict)}, {_beyond(verdict)}; {chance}")
     advice = f"{MIN_PAIRS} replicates with the same seeds on both sides, or {MIN_SESSIONS} sessions, would decide"
+    reason = f"{_size(verdict)}; {short}: {advice}"
     return verdict._replace(
-        verdict="undecided", fails=False, reason=f"{short}: {advice}", needed_replicates=max(MIN_PAIRS, verdict.n + 1)
+        verdict="undecided", fails=False, reason=reason, needed_replicates=max(MIN_PAIRS, verdict.n + 1)
     )
 
 
@@ -354,21 +359,47 @@ def _decide(verdict: Verdict, q_value: float | None) -> Verdict:
     p, q, change = verdict.p_value or 0.0, q_value or 0.0, verdict.change or 0.0
     verdict = verdict._replace(q_value=q, fails=False)
     is_large = abs(change) > verdict.tolerance
-    said = f"changed by {change:+.4g} (p = {p:.2g})"
+    size = _size(verdict)
     if is_large and q <= verdict.alpha:
-        return _changed(verdict, said)
+        beyond = f"{_beyond(verdict)} and more than chance" if verdict.tolerance > 0 else "more than chance"
+        return _changed(verdict, f"{size}, {beyond} (p {probability(p)})")
     if not is_large or not _is_worse(verdict):
-        within = _chance(verdict) if q > verdict.alpha else f"within the tolerance of {verdict.tolerance:.4g}"
-        return _unchanged(verdict, f"{said}: {within}")
+        within = _chance(verdict, p) if q > verdict.alpha else _within(verdict)
+        return _unchanged(verdict, f"{size}, {within}")
     if p <= verdict.alpha:
-        return _undecided(verdict, f"{said}, which is too little for one of many metrics (q = {q:.2g})")
+        return _undecided(
+            verdict,
+            f"{size}, more than chance would do to one metric (p {probability(p)}), but not to one of many "
+            f"(q {probability(q)})",
+        )
     if verdict.tolerance > 0:
-        return _undecided(verdict, f"{said}: worse than the tolerance of {verdict.tolerance:.4g}, but maybe chance")
-    return _unchanged(verdict, f"{said}: {_chance(verdict)}")
+        return _undecided(verdict, f"{size}, {_beyond(verdict)}, but it may be chance (p {probability(p)})")
+    return _unchanged(verdict, f"{size}, {_chance(verdict, p)}")
 
 
-def _chance(verdict: Verdict) -> str:
-    return f"no more than chance; one of {verdict.minimum_detectable_change:.4g} would have been found"
+def probability(p_value: float) -> str:
+    """Write a probability with its sign, `= 0.031`; one that is too small to mean anything as `< 0.0001`."""
+    return f"= {p_value:.2g}" if p_value >= SMALLEST_P else f"< {SMALLEST_P:.4f}"
+
+
+def _size(verdict: Verdict) -> str:
+    """Say in which direction a metric changed, and by how much."""
+    if not verdict.change:
+        return "the same"
+    return f"{'worse' if _is_worse(verdict) else 'better'} by {abs(verdict.change):.4g}"
+
+
+def _within(verdict: Verdict) -> str:
+    return f"within the tolerance of {verdict.tolerance:.4g}"
+
+
+def _beyond(verdict: Verdict) -> str:
+    return f"more than the tolerance of {verdict.tolerance:.4g}"
+
+
+def _chance(verdict: Verdict, p_value: float) -> str:
+    reach = verdict.minimum_detectable_change
+    return f"which may be chance (p {probability(p_value)}); worse by {reach:.4g} would have been found"
 
 
 def _undecided(verdict: Verdict, reason: str) -> Verdict:

@@ -58,7 +58,8 @@ class Comparison(NamedTuple):
         window: the values of earlier sessions that they are compared with, the oldest first.
         newest: the place of the last of them among the sessions that were given.
         baseline: the mean of what they are compared with.
-        baseline_sd: its standard deviation: of the sessions' means where there are several, else of the replicates; NaN of one.
+        baseline_sd: the standard deviation of its replicates, within sessions, as that of the candidate; of single runs, that of
+            the sessions; NaN of one.
         estimate: of the change; None where nothing is estimated.
         detectable: what could be found with other numbers of replicates; None where that isn't known.
         least: the smallest number of replicates to ask for.
@@ -237,8 +238,9 @@ def _compare_tolerance(values: Values, window: Sequence[Values], _: int) -> Comp
 
 
 def _compare(method: str | None, matched: Matched) -> Comparison:
-    means = [statistics.fmean(session.values()) for session in matched.window]
-    mean, sd = mean_and_sd(means if len(means) > 1 else list(matched.window[0].values()))
+    mean, sd = mean_and_sd([statistics.fmean(session.values()) for session in matched.window])
+    if max(map(len, matched.window)) > 1:
+        sd = math.sqrt(within_variance([list(session.values()) for session in matched.window]))
     return Comparison(method, *matched, mean, sd)
 
 

@@ -79,7 +79,7 @@ CASES = {
         {"version": 2},
         "unchanged",
         "exact",
-        "it is the same",
+        "the same",
     ),
     # -- nothing to judge --------------------------------------------------------------------------------------------
     "no run set it": Case(sample([None, None]), window(1, 5), {}, "missing", None, "no run set 'accuracy'", True),
@@ -95,50 +95,50 @@ CASES = {
         sample([0.9, 0.9, None], outcomes={2: "failed"}), [sample([0.9] * 3)], {}, "undecided", "exact", "1 of 3 runs failed"
     ),
     "a run failed, and it is worse": Case(
-        sample([0.8, 0.8, None], outcomes={2: "failed"}), [sample([0.9] * 3)], {}, "regressed", "exact", "changed by -0.1", True
+        sample([0.8, 0.8, None], outcomes={2: "failed"}), [sample([0.9] * 3)], {}, "regressed", "exact", "worse by 0.1", True
     ),
     # -- what doesn't vary -------------------------------------------------------------------------------------------
-    "the same as always": Case(sample([0.9]), [sample([0.9], i) for i in range(3)], {}, "unchanged", "exact", "it is the same"),
+    "the same as always": Case(sample([0.9]), [sample([0.9], i) for i in range(3)], {}, "unchanged", "exact", "the same"),
     "rounding": Case(
-        sample([0.1 + 0.2]), [sample([0.3], i) for i in range(3)], {}, "unchanged", "exact", "it is the same"
+        sample([0.1 + 0.2]), [sample([0.3], i) for i in range(3)], {}, "unchanged", "exact", "the same"
     ),
     "a little worse than always": Case(
-        sample([0.899]), [sample([0.9], i) for i in range(3)], {}, "regressed", "exact", "doesn't vary, and it changed by -0.001", True
+        sample([0.899]), [sample([0.9], i) for i in range(3)], {}, "regressed", "exact", "worse by 0.001, and before it was always the same", True
     ),
     "a little better than always": Case(
-        sample([0.901]), [sample([0.9], i) for i in range(3)], {}, "improved", "exact", "changed by +0.001"
+        sample([0.901]), [sample([0.9], i) for i in range(3)], {}, "improved", "exact", "better by 0.001, and before it was always the same"
     ),
     "within the tolerance": Case(
         sample([0.899]), [sample([0.9], i) for i in range(3)], {"atol": 0.002}, "unchanged", "exact", "within the tolerance"
     ),
     "seeds differ, each is the same": Case(
-        sample([0.8, 0.9, 0.7]), [sample([0.8, 0.9, 0.7], i) for i in range(3)], {}, "unchanged", "exact", "it is the same"
+        sample([0.8, 0.9, 0.7]), [sample([0.8, 0.9, 0.7], i) for i in range(3)], {}, "unchanged", "exact", "the same"
     ),
     "seeds differ, one is worse": Case(
-        sample([0.8, 0.9, 0.6]), [sample([0.8, 0.9, 0.7], i) for i in range(3)], {}, "regressed", "exact", "-0.03333", True
+        sample([0.8, 0.9, 0.6]), [sample([0.8, 0.9, 0.7], i) for i in range(3)], {}, "regressed", "exact", "worse by 0.03333", True
     ),
     "one value twice is chance": Case(
         sample([0.8]), [sample([0.9], i) for i in range(2)], {}, "undecided", "tolerance", "too little data for statistics"
     ),
     "each of two seeds twice is none": Case(
-        sample([0.8, 0.7]), [sample([0.8, 0.9], i) for i in range(2)], {}, "regressed", "exact", "changed by -0.1", True
+        sample([0.8, 0.7]), [sample([0.8, 0.9], i) for i in range(2)], {}, "regressed", "exact", "worse by 0.1", True
     ),
-    "all zero": Case(sample([0.0]), [sample([0.0], i) for i in range(3)], {}, "unchanged", "exact", "it is the same"),
+    "all zero": Case(sample([0.0]), [sample([0.0], i) for i in range(3)], {}, "unchanged", "exact", "the same"),
     "from zero": Case(
-        sample([0.1]), [sample([0.0], i) for i in range(3)], {"direction": "minimize"}, "regressed", "exact", "+0.1", True
+        sample([0.1]), [sample([0.0], i) for i in range(3)], {"direction": "minimize"}, "regressed", "exact", "worse by 0.1", True
     ),
     # -- too little of everything ------------------------------------------------------------------------------------
     "one against one": Case(
         sample([0.8]), [sample([0.9])], {}, "undecided", "tolerance", "too little data for statistics: 3 replicates with the same seeds"
     ),
-    "one against one, the same": Case(sample([0.9]), [sample([0.9])], {}, "unchanged", "tolerance", "the same value; too little"),
+    "one against one, the same": Case(sample([0.9]), [sample([0.9])], {}, "unchanged", "tolerance", "the same; too little"),
     "one against one, within": Case(
-        sample([0.899]), [sample([0.9])], {"rtol": 0.01}, "unchanged", "tolerance", "which is no statistics"
+        sample([0.899]), [sample([0.9])], {"rtol": 0.01}, "unchanged", "tolerance", "worse by 0.001, within the tolerance of 0.009; too little data for statistics: it may be chance"
     ),
     "one against one, beyond": Case(
-        sample([0.8]), [sample([0.9])], {"rtol": 0.01}, "regressed", "tolerance", "which is no statistics", True
+        sample([0.8]), [sample([0.9])], {"rtol": 0.01}, "regressed", "tolerance", "worse by 0.1, more than the tolerance of 0.009; too little data for statistics: it may be chance", True
     ),
-    "one against one, better": Case(sample([0.99]), [sample([0.9])], {"rtol": 0.01}, "improved", "tolerance", "beyond"),
+    "one against one, better": Case(sample([0.99]), [sample([0.9])], {"rtol": 0.01}, "improved", "tolerance", "more than the tolerance"),
     "one against four": Case(
         sample([0.9]), window(0.9, 4), {"rtol": 0.05}, "unchanged", "tolerance", "too little data for statistics"
     ),
@@ -147,30 +147,30 @@ CASES = {
     ),
     # -- signs -------------------------------------------------------------------------------------------------------
     "negative, worse": Case(
-        sample([-1.2]), [sample([-1.0])], {"rtol": 0.1}, "regressed", "tolerance", "beyond the tolerance of 0.1", True
+        sample([-1.2]), [sample([-1.0])], {"rtol": 0.1}, "regressed", "tolerance", "worse by 0.2, more than the tolerance of 0.1", True
     ),
     "negative, within": Case(sample([-1.05]), [sample([-1.0])], {"rtol": 0.1}, "unchanged", "tolerance", "within"),
-    "negative, better": Case(sample([-0.5]), [sample([-1.0])], {"rtol": 0.1}, "improved", "tolerance", "beyond"),
+    "negative, better": Case(sample([-0.5]), [sample([-1.0])], {"rtol": 0.1}, "improved", "tolerance", "more than the tolerance"),
     "a baseline of 0 has no relative tolerance": Case(
-        sample([-0.1]), [sample([0.0])], {"rtol": 0.5}, "regressed", "tolerance", "beyond the tolerance of 0", True
+        sample([-0.1]), [sample([0.0])], {"rtol": 0.5}, "regressed", "tolerance", "worse by 0.1, more than the tolerance of 0", True
     ),
     "a baseline of 0, absolute": Case(sample([-0.1]), [sample([0.0])], {"atol": 0.2}, "unchanged", "tolerance", "within"),
     "minimize, worse": Case(
-        sample([1.2]), [sample([1.0])], {"direction": "minimize", "rtol": 0.1}, "regressed", "tolerance", "beyond", True
+        sample([1.2]), [sample([1.0])], {"direction": "minimize", "rtol": 0.1}, "regressed", "tolerance", "worse by 0.2, more than", True
     ),
     "minimize, better": Case(
-        sample([0.8]), [sample([1.0])], {"direction": "minimize", "rtol": 0.1}, "improved", "tolerance", "beyond"
+        sample([0.8]), [sample([1.0])], {"direction": "minimize", "rtol": 0.1}, "improved", "tolerance", "more than the tolerance"
     ),
     # -- pairs -------------------------------------------------------------------------------------------------------
     "pairs, worse": Case(
-        sample(noisy(0.88)), [sample(noisy(0.9, 0.011))], {}, "regressed", "paired", "changed by -0.02", True
+        sample(noisy(0.88)), [sample(noisy(0.9, 0.011))], {}, "regressed", "paired", "worse by 0.02, more than chance (p < 0.0001)", True
     ),
-    "pairs, better": Case(sample(noisy(0.92)), [sample(noisy(0.9, 0.011))], {}, "improved", "paired", "changed by +0.02"),
+    "pairs, better": Case(sample(noisy(0.92)), [sample(noisy(0.9, 0.011))], {}, "improved", "paired", "better by 0.02, more than chance (p < 0.0001)"),
     "pairs, chance": Case(
-        sample(noisy(0.9)), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "unchanged", "paired", "no more than chance"
+        sample(noisy(0.9)), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "unchanged", "paired", "which may be chance (p = "
     ),
     "pairs, all by the same": Case(
-        sample([0.7, 0.8, 0.85]), [sample([0.8, 0.9, 0.95])], {}, "regressed", "paired", "changed by -0.1", True
+        sample([0.7, 0.8, 0.85]), [sample([0.8, 0.9, 0.95])], {}, "regressed", "paired", "worse by 0.1", True
     ),
     "pairs, significant within the tolerance": Case(
         sample(noisy(0.899, 0.0001)), [sample(noisy(0.9, 0.00011))], {"atol": 0.01}, "unchanged", "paired", "within the tolerance"
@@ -181,30 +181,30 @@ CASES = {
         {"atol": 0.01},
         "undecided",
         "paired",
-        "worse than the tolerance of 0.01, but maybe chance",
+        "more than the tolerance of 0.01, but it may be chance (p = ",
     ),
     "two pairs are too few": Case(
-        sample([0.8, 0.7]), [sample([0.9, 0.85])], {}, "unchanged", "welch", "no more than chance"
+        sample([0.8, 0.7]), [sample([0.9, 0.85])], {}, "unchanged", "welch", "which may be chance (p = "
     ),
     # -- a window ----------------------------------------------------------------------------------------------------
-    "window, worse": Case(sample([0.8]), window(0.9, 8), {}, "regressed", "interval", "changed by -0.09", True),
-    "window, better": Case(sample([0.99]), window(0.9, 8), {}, "improved", "interval", "changed by +0.09"),
-    "window, chance": Case(sample([0.9]), window(0.9, 8), {}, "unchanged", "interval", "no more than chance"),
+    "window, worse": Case(sample([0.8]), window(0.9, 8), {}, "regressed", "interval", "worse by 0.09", True),
+    "window, better": Case(sample([0.99]), window(0.9, 8), {}, "improved", "interval", "better by 0.09"),
+    "window, chance": Case(sample([0.9]), window(0.9, 8), {}, "unchanged", "interval", "which may be chance (p = "),
     "window before pairs": Case(
-        sample(noisy(0.9)), window(0.9, 8, replicates=5), {}, "unchanged", "interval", "no more than chance"
+        sample(noisy(0.9)), window(0.9, 8, replicates=5), {}, "unchanged", "interval", "which may be chance (p = "
     ),
     "window, pairs wanted": Case(
-        sample(noisy(0.9)), window(0.9, 8, replicates=5), {"method": "paired"}, "unchanged", "paired", "no more than chance"
+        sample(noisy(0.9)), window(0.9, 8, replicates=5), {"method": "paired"}, "unchanged", "paired", "which may be chance (p = "
     ),
     "window of four, pairs": Case(
-        sample(noisy(0.8)), window(0.9, 4, replicates=5), {}, "regressed", "paired", "changed by -0.1", True
+        sample(noisy(0.8)), window(0.9, 4, replicates=5), {}, "regressed", "paired", "worse by 0.1", True
     ),
     # -- unpaired ----------------------------------------------------------------------------------------------------
     "other seeds, worse": Case(
-        sample(noisy(0.8), first=10), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "regressed", "welch", "changed by -0.1", True
+        sample(noisy(0.8), first=10), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "regressed", "welch", "worse by 0.1", True
     ),
     "other seeds, chance": Case(
-        sample(noisy(0.9), first=10), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "unchanged", "welch", "no more than chance"
+        sample(noisy(0.9), first=10), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "unchanged", "welch", "which may be chance (p = "
     ),
     # -- limits and baseline -----------------------------------------------------------------------------------------
     "better, and still below the limit": Case(
@@ -340,6 +340,17 @@ def test_pairs_are_compared_with_all_sessions_of_a_short_window() -> None:
     assert (one.baseline_n, four.baseline_n) == (5, 20)
 
 
+def test_the_deviation_of_the_baseline_is_of_what_the_candidates_is() -> None:
+    """It is that of replicates within sessions, however many there are; of single runs that of the sessions."""
+    values, shifted = [0.8, 0.9, 1.0, 0.9], [0.81, 0.91, 1.01, 0.91]
+    several = look(sample(values), [sample(values), sample(shifted, 1), sample(values, 2)])
+    single = look(sample([0.9]), window(0.9, 8))
+
+    assert several.baseline_sd == pytest.approx(several.sd)
+    assert single.baseline_sd is not None
+    assert single.sd is None
+
+
 def test_what_would_have_been_found_is_beyond_the_tolerance() -> None:
     """A change within the tolerance is never a regression, however many replicates there are."""
     history = [sample(noisy(0.9, 0.0011, OTHER_NOISE))]
@@ -360,7 +371,8 @@ def test_many_metrics_are_corrected_for() -> None:
     found = correct([*[chance] * 30, weak, strong])
 
     assert [one.verdict for one in found[-2:]] == ["undecided", "regressed"]
-    assert "too little for one of many metrics" in found[-2].reason
+    assert "more than chance would do to one metric (p = 0.0" in found[-2].reason
+    assert "but not to one of many (q = 0." in found[-2].reason
     assert not found[-2].fails
     assert all(one.q_value is not None and one.p_value is not None and one.q_value >= one.p_value for one in found)
 

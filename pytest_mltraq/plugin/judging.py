@@ -73,9 +73,10 @@ class Judging:
             result = yield
         except pytest.Session.Failed as error:  # by -x or --maxfail; what ran is judged
             failure = error
-        except BaseException:
+        except BaseException as error:
             if self._recording.has_metrics:
-                self._recording.say("the metrics were not judged: the session was interrupted")
+                why = f" ({error})" if isinstance(error, KeyboardInterrupt) and str(error) else ""
+                self._recording.say(f"the metrics were not judged: the session was interrupted{why}")
             raise
         if not self._config.option.collectonly:
             self._judge(session)

@@ -22,6 +22,7 @@ from pytest_mltraq.report.verdicts import (
     is_loud,
     mean_cell,
     number,
+    q_cell,
     worst_first,
 )
 
@@ -37,6 +38,12 @@ MARKER: Final = "<!-- mltraq:report -->"
 _SHARES: Final = (0.6, 0.9)
 """How much of the room verdicts may take, and verdicts with their reasons."""
 
+LEGEND: Final = (
+    "\n±: standard deviation over replicates; q: how probable such a change is by chance, corrected for the number of metrics; "
+    "sees: the smallest change for the worse that would have been found.\n"
+)
+"""What the columns are, for those who review and never read a manual."""
+
 _ICONS: Final = {"improved": "🟢", "unchanged": "⚪", "new": "🔵", "undecided": "🟡"}
 _FAILS: Final = "🔴"
 _COLUMNS: Final[dict[str, Callable[[Judged], str]]] = {
@@ -50,7 +57,7 @@ _COLUMNS: Final[dict[str, Callable[[Judged], str]]] = {
     "n": lambda judged: str(judged.verdict.n),
     "change": change_cell,
     "interval": interval_cell,
-    "q": lambda judged: "" if judged.verdict.q_value is None else f"{judged.verdict.q_value:.2g}",
+    "q": q_cell,
     "sees": lambda judged: (
         "" if judged.verdict.minimum_detectable_change is None else number(judged.verdict.minimum_detectable_change)
     ),
@@ -72,6 +79,9 @@ def render(report: SessionReport, longest: int = LONGEST) -> str:
         rows = [_row([*_COLUMNS]), _row(["---"] * len(_COLUMNS))]
         rows += [_row([markdown(cell(one)) for cell in _COLUMNS.values()]) for one in judged]
         used += _take(blocks, rows, int(room * _SHARES[0]) - used, "metrics")
+        if any(one.verdict.change is not None for one in judged):
+            blocks.append(LEGEND)
+            used += _size([LEGEND])
         reasons = [_reason(one, report) for one in judged if is_loud(one)]
         used += _take(blocks, ["\n", *reasons], int(room * _SHARES[1]) - used, "reasons")
     if report.tables:

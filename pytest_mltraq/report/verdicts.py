@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pytest_mltraq.baseline import SHORT
+from pytest_mltraq.compare import probability
 from pytest_mltraq.groups import label_params
 from pytest_mltraq.judged import Judged
 from pytest_mltraq.report.text import visible
@@ -83,6 +84,8 @@ def explain(judged: Judged, now: datetime.datetime) -> str:
         )
     if verdict.change is not None:
         lines.append(", ".join(_numbers(judged)))
+    if verdict.minimum_detectable_change is not None:
+        lines.append(f"sees     changes for the worse from {number(verdict.minimum_detectable_change)}")
     return "\n".join(visible(line) for line in [*lines, *judged.notes])
 
 
@@ -90,13 +93,11 @@ def _numbers(judged: Judged) -> Iterable[str]:
     verdict = judged.verdict
     yield f"change   {change_cell(judged)}"
     if verdict.low is not None:
-        yield f"interval {interval_cell(judged)}"
+        yield f"{1 - 2 * verdict.alpha:.0%} interval {interval_cell(judged)}"
     if verdict.q_value is not None:
-        yield f"q {verdict.q_value:.2g}"
-    if verdict.minimum_detectable_change is not None:
-        yield f"sees changes from {number(verdict.minimum_detectable_change)}"
+        yield f"q {probability(verdict.q_value)}"
     if verdict.method:
-        yield verdict.method
+        yield f"method {verdict.method}"
 
 
 def compared_with(judged: Sequence[Judged], now: datetime.datetime) -> str:
@@ -172,6 +173,12 @@ def interval_cell(judged: Judged) -> str:
     return "" if low is None or high is None else f"{low:+.2g} to {high:+.2g}"
 
 
+def q_cell(judged: Judged) -> str:
+    """Write the p-value that is corrected for the number of metrics."""
+    q_value = judged.verdict.q_value
+    return "" if q_value is None else probability(q_value).removeprefix("= ").replace(" ", "")
+
+
 def _table(judged: Sequence[Judged], width: int) -> Iterable[str]:
     columns: dict[str, list[str]] = {
         "verdict": [_word(one) for one in judged],
@@ -182,7 +189,7 @@ def _table(judged: Sequence[Judged], width: int) -> Iterable[str]:
         "n": [str(one.verdict.n) for one in judged],
         "change": [change_cell(one) for one in judged],
         "interval": [interval_cell(one) for one in judged],
-        "q": ["" if one.verdict.q_value is None else f"{one.verdict.q_value:.2g}" for one in judged],
+        "q": [q_cell(one) for one in judged],
         "sees": [
             "" if one.verdict.minimum_detectable_change is None else f"{one.verdict.minimum_detectable_change:.2g}"
             for one in judged

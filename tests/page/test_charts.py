@@ -171,7 +171,10 @@ def test_histories_have_bands_changes_and_numbers(opened: Open) -> None:
 
     page.get_by_label("Params").select_option(label="model boosting · lr 0.01")
     captions = texts(report, "figure figcaption")
-    assert captions[0] == "Band: the baseline, 0.9491 ± 0.0019; dashed: the limit, 0.94439. ▼: the level changed."
+    assert (
+        captions[0]
+        == "Band: the baseline and what chance may add, 0.9491 ± 0.0032; dashed: the limit, 0.94439. ▼: the level changed."
+    )
     assert captions[2].startswith("Band: mean ± 2 sd of 13 earlier sessions since the last change; not judged.")
     page.get_by_text("Numbers", exact=True).first.click()
     report.wait("() => document.querySelector('details.more table')")

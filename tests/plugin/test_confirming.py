@@ -46,7 +46,7 @@ def test_groups_that_would_fail_are_run_again(
     processes: tuple[str, ...], pytester: pytest.Pytester, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only these, with new seeds, or another `run.seed`; they are stored apart, and a failure stands that they confirm."""
-    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("COLUMNS", "200")
     pytester.makepyfile(experiment_iris=EXPERIMENT)
     pytester.runpytest_subprocess("--mltraq-db=results.db", *processes)
     (pytester.path / "torn_down.txt").unlink()
@@ -83,7 +83,7 @@ def test_a_failure_that_is_not_confirmed_is_undecided(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was the first seeds' bad luck; the session passes, and says so."""
-    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("COLUMNS", "200")
     pytester.makepyfile(experiment_iris=EXPERIMENT)
     pytester.runpytest_subprocess("--mltraq-db=results.db")
     monkeypatch.setenv("LUCK", "0.05")

@@ -78,7 +78,7 @@ def test_a_regressed_metric_is_a_failed_test(suite: Pytest, rows: Rows, pytester
             "experiment_iris.py::experiment_iris::accuracy[[]model:logreg[]] PASSED *[[] 91%[]]",
             "experiment_iris.py::experiment_iris::accuracy[[]model:tree[]] FAILED *[[]100%[]]",
             "*_ experiment_iris::accuracy[[]model:tree[]] _*",
-            "accuracy[[]model:tree[]] of iris regressed: changed by -0.2*",
+            "accuracy[[]model:tree[]] of iris regressed: worse by 0.2*, more than the tolerance of 0.00* and more than chance (p *)",
             "now      0.*",
             "baseline 0.*session *, less than a minute old",
             "change   -0.2 (-2*%), *",
@@ -160,7 +160,7 @@ def test_a_failed_run_and_an_unset_metric_are_never_good(suite: Pytest) -> None:
     )
     unset = suite(UNSET=1)
     unset.stdout.fnmatch_lines(
-        ["  MISSING *loss *", "*loss[[]model:logreg], *: no run set 'loss'", "*2 failed, 10 passed*"]
+        ["  MISSING *loss *", "*loss[[]model:logreg], *: no run set 'loss' to a number", "*2 failed, 10 passed*"]
     )
     assert unset.ret == 1
 
@@ -179,7 +179,7 @@ def test_only_what_ran_is_judged(suite: Pytest, rows: Rows) -> None:
         ]
     )
     stopped = suite("-x", FAIL="tree0")
-    stopped.stdout.fnmatch_lines(["*: no run set 'loss' (1 of 1 failed)", "*= 3 failed, 6 passed in *"])
+    stopped.stdout.fnmatch_lines(["*: no run set 'loss' to a number (1 of 1 failed)", "*= 3 failed, 6 passed in *"])
     assert "another exception" not in stopped.stdout.str()
     assert suite("--collect-only").ret == 0
     interrupted = suite("--maxfail=1", "-p", "no:terminal", FAIL="logreg0")
@@ -245,6 +245,10 @@ def test_an_interrupted_session_is_not_judged(pytester: pytest.Pytester, suite: 
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["the metrics were not judged: the session was interrupted"])
     assert rows("SELECT count(*) FROM verdicts") == [(0,)]
+    stopped = suite("-n2", "-x", "experiment_iris.py", FAIL="logreg0")  # pytest-xdist interrupts itself
+    stopped.stdout.fnmatch_lines(
+        ["the metrics were not judged: the session was interrupted (stopping after 1 failures)"]
+    )
     suite("experiment_iris.py").stdout.fnmatch_lines(
         ["*nothing (no earlier session stored it)", "*8 passed, 4 new in*"]
     )

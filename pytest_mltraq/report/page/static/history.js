@@ -135,12 +135,13 @@ class Histories {
     const verdict = session.verdicts.find((row) => row.experiment === experiment.name && row.metric === name && findGroup(experiment, row) === group);
     if (verdict && Number.isFinite(verdict.baseline_mean)) {
       const mean = verdict.baseline_mean;
-      const sd = verdict.baseline_sd ?? 0;
+      const hasInterval = Number.isFinite(verdict.low) && Number.isFinite(verdict.high);
+      const sd = hasInterval ? (verdict.high - verdict.low) / 2 : (verdict.baseline_sd ?? 0);
       const tolerance = toleranceOf(verdict);
       const metric = experiment.metric(name);
       const limit = tolerance === undefined ? null : metric?.direction === "minimize" ? mean + tolerance : mean - tolerance;
       const from = verdict.baseline ? (experiment.versions.find((version) => version.session === verdict.baseline)?.at ?? 0) : 0;
-      return { mean, low: mean - sd, high: mean + sd, limit, from, extent: [mean - sd, mean + sd, limit ?? mean], said: `Band: the baseline, ${meanText(mean, sd)}${limit === null ? "" : `; dashed: the limit, ${number(limit)}`}.` };
+      return { mean, low: mean - sd, high: mean + sd, limit, from, extent: [mean - sd, mean + sd, limit ?? mean], said: `Band: the baseline${hasInterval ? " and what chance may add" : ""}, ${meanText(mean, sd)}${limit === null ? "" : `; dashed: the limit, ${number(limit)}`}.` };
     }
     const changes = this.changes(name, group);
     const from = changes.length ? changes[changes.length - 1].version : 0;
