@@ -95,6 +95,42 @@ def test_a_phone_shows_everything_without_scrolling_sideways(opened: Open, schem
     assert page.get_by_role("navigation").is_hidden()
 
 
+def test_the_tables_of_a_laptop_need_no_scrolling_sideways(opened: Open) -> None:
+    """What regressed is seen with its history, and two sessions with their verdict."""
+    report = opened(viewport={"width": 1200, "height": 740})
+    for place in ({}, {"compare": "last"}):
+        report.go(**place)
+        beyond = "[...document.querySelectorAll('.scroll')].map((table) => table.scrollWidth - table.clientWidth)"
+        assert set(report.script(beyond)) == {0}, place
+
+
+def test_a_phone_shows_several_rows_of_a_comparison(opened: Open) -> None:
+    """The reason of a verdict doesn't make them as tall as the screen."""
+    report = opened(viewport={"width": 360, "height": 740}, has_touch=True)
+    report.go(compare="last")
+
+    assert report.script("Math.max(...[...document.querySelectorAll('tbody tr')].map((row) => row.offsetHeight))") < 110
+
+
+def test_the_sessions_to_compare_can_be_read(opened: Open) -> None:
+    """With the time at which each began."""
+    report = opened(viewport={"width": 1200, "height": 740})
+    report.go(compare="last")
+    needed = """(() => {
+        const select = document.querySelector("main select");
+        const copy = select.cloneNode(true);
+        copy.style.maxWidth = "none";
+        copy.style.position = "absolute";
+        select.parentElement.append(copy);
+        const widths = [select.offsetWidth, copy.offsetWidth];
+        copy.remove();
+        return widths;
+    })()"""
+    shown, wanted = report.script(needed)
+
+    assert shown >= min(wanted, 340)
+
+
 CONTRAST = """() => {
     const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
     const parse = (colour) => {

@@ -108,6 +108,7 @@ function table(a, b, names) {
       {
         key: "verdict",
         title: "Verdict",
+        className: "why",
         value: (row) => row.verdict?.verdict,
         cell: (row) => (row.verdict ? [badge(row.verdict.verdict), el("span", { class: "reason" }, row.verdict.reason)] : el("span", { class: "muted" }, "not judged")),
       },
