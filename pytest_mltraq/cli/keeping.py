@@ -126,7 +126,8 @@ def _said(found: Pruned) -> str:
         size += f", {found.files:,} {'file' if found.files == 1 else 'files'} of artifacts ({found.files_size / 1e6:,.1f} MB)"
     if found.new_files:
         say(
-            f"{found.new_files:,} files of artifacts that nothing refers to stay: they are not a day old, and may be those of a session that runs"
+            f"{found.new_files:,} files of artifacts that nothing refers to stay: they are not a day old, or of unknown age, and may be "
+            f"those of a session that runs"
         )
     gone = f", and the last version of {found.views:,} experiments" if found.views else ""
     return f"{said}, {size}{gone}"

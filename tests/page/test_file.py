@@ -199,6 +199,14 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_a_picture_among_artifacts_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    """It is counted with the other images that are not shown."""
+    file = databases.make_pictures(tmp_path / "results.db")
+    data = data_of(write_page(Database(file), tmp_path / "page.html", limits=Limits(image=10)))
+    assert data["images"] == []
+    assert "images that are larger than what is shown: 3" in data["left_out"]
+
+
 @pytest.mark.parametrize("table", ["runs", "experiments", "sessions"])
 def test_damaged_documents_do_not_keep_a_page_from_being_written(tmp_path: Path, table: str) -> None:
     """What can't be read is shown as nothing, and the page says that something is damaged."""
