@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
 
-from pytest_mltraq.codec import Decoder, load_json
+from pytest_mltraq.codec import Decoder, load_object, load_types
 from pytest_mltraq.errors import CorruptDataError
 
 CONFIRMING: Final = " (confirm)"
@@ -20,11 +20,10 @@ def readable_params(params: str, types: str | None) -> dict[str, Any]:
         params: the document.
         types: the types document of the run, or None.
     """
-    found: dict[str, Any] = load_json(params, "params")
-    if types is not None:
-        for name, entry in load_json(types, "types").get("params", {}).items():
-            if found.get(name) is None:
-                found[name] = _restored(None, entry, name)
+    found = load_object(params, "params")
+    for name, entry in load_types(types, "params", "types").items():
+        if found.get(name) is None:
+            found[name] = _restored(None, entry, name)
     return found
 
 
@@ -39,12 +38,14 @@ def label_params(params: Mapping[str, Any]) -> str:
     return "-".join(f"{name}:{value}" for name, value in params.items())
 
 
-def _restored(value: Any, entry: list[Any], name: str) -> str:
+def _restored(value: Any, entry: Any, name: str) -> str:
     """Write a param that JSON doesn't say; one that is an object in the database by its type and digest."""
     try:
         return str(Decoder(_missing).decode(value, entry, name))
-    except CorruptDataError:
-        return f"{entry[0]} {entry[-1][:8]}"
+    except CorruptDataError as error:
+        if type(entry) is list and {str}.issuperset(map(type, entry)):
+            return " ".join([*entry[:1], *(part[:8] for part in entry[-1:])])
+        return f"(damaged) {error.message}"
 
 
 def _missing(reference: Any) -> NoReturn:

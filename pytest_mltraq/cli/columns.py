@@ -21,11 +21,13 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from pytest_mltraq.artifact import Artifact
 from pytest_mltraq.cli.table import plain
+from pytest_mltraq.describing import describe
 from pytest_mltraq.sequence import Sequence
 
 OWN: Final = {
@@ -40,6 +42,9 @@ OWN: Final = {
     "seed": "integer",
 }
 """Columns that each run has."""
+
+MANY_ITEMS: Final = 10_000_000
+"""Arrays and tables of more items are written as what they are: some say that they have any number, and take no memory."""
 
 _MAX_BIGINT: Final = 2**63
 _KINDS: Final = {type(None): "null", bool: "boolean", float: "number", str: "text", bytes: "bytes"}
@@ -135,6 +140,9 @@ def _of_library(value: Any) -> tuple[str, Any]:
 
     Their methods are called by name, not by type: whoever has such a value has the library, and nobody else needs it.
     """
+    shape = getattr(value, "shape", None)
+    if (math.prod(shape) if shape else len(value) if hasattr(value, "__len__") else 0) > MANY_ITEMS:
+        return "text", describe(value)
     if getattr(getattr(value, "dtype", None), "kind", None) == "M" and hasattr(value, "astype"):
         value = value.astype("datetime64[us]")  # of nanoseconds NumPy would make integers
     # PyArrow's and polars' tables, then pandas', then arrays, then scalars.

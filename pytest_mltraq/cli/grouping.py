@@ -78,10 +78,10 @@ def group_runs(found: Iterable[Outcome], over: Iterable[str]) -> Grouped:
 
 
 def _add(group: Group, run: Outcome) -> None:
-    from pytest_mltraq.codec import load_json
+    from pytest_mltraq.codec import load_object, load_types
 
-    types = {} if run.types is None else load_json(run.types, "types").get("fields", {})
-    for name, value in load_json(run.fields, "fields").items():
+    types = load_types(run.types, "fields", "types")
+    for name, value in load_object(run.fields, "fields").items():
         number = _number(value, types.get(name))
         if number is None:
             continue

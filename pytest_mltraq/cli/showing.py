@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,7 +90,8 @@ def _show_experiment(connection: Connection, id_experiment: str, over: list[str]
     from pytest_mltraq.storage.details import read_experiment, read_outcomes, read_verdicts
 
     experiment = read_experiment(connection, id_experiment)
-    grouped = group_runs(read_outcomes(connection, id_experiment), REPLICATE_PARAMS if over is None else over)
+    with contextlib.closing(read_outcomes(connection, id_experiment)) as outcomes:
+        grouped = group_runs(outcomes, REPLICATE_PARAMS if over is None else over)
     _check_params(over or (), grouped)
     judged = read_verdicts(connection, id_experiment=id_experiment)
     stored, session = experiment.stored, experiment.session

@@ -8,7 +8,10 @@ import decimal
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+MANY_DIGITS: Final = 300
+"""Decimals of more digits before the point are written as text; no float is as large."""
 
 
 class Table(NamedTuple):
@@ -70,8 +73,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, decimal.Decimal):
-        return plain(float(value)) if value != value.to_integral_value() or not value.is_finite() else int(value)
+        return _plain_decimal(value)
     return value if value is None or isinstance(value, str | bool | int | float) else str(value)
+
+
+def _plain_decimal(value: decimal.Decimal) -> int | float | str | None:
+    if not value.is_finite():
+        return None
+    if value.adjusted() > MANY_DIGITS:  # as an integer it would have as many digits as its exponent says
+        return str(value)
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def compact(value: Any) -> str:

@@ -21,7 +21,17 @@ from __future__ import annotations
 from pytest_mltraq.codec.code import describe_code
 from pytest_mltraq.codec.decoder import Decoder
 from pytest_mltraq.codec.document import Encoded, decode_document, encode_document, find_refused
-from pytest_mltraq.codec.forms import NOWHERE, Home, Objects, Stored, digest_object, dump_json, load_json
+from pytest_mltraq.codec.forms import (
+    NOWHERE,
+    Home,
+    Objects,
+    Stored,
+    digest_object,
+    dump_json,
+    load_json,
+    load_object,
+    load_types,
+)
 
 __all__ = [
     "NOWHERE",
@@ -37,4 +47,6 @@ __all__ = [
     "encode_document",
     "find_refused",
     "load_json",
+    "load_object",
+    "load_types",
 ]

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from pytest_mltraq.codec.npy import from_npy, is_described, to_npy
+from pytest_mltraq.codec.forms import MAX_WITHOUT_BYTES, check_type
+from pytest_mltraq.codec.npy import from_npy, is_countable, is_described, to_npy
 from pytest_mltraq.errors import UnsupportedTypeError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _decode_scalar(decoder: Decoder, plain: Any, arguments: list[Any], path: str
         message = "a dtype with objects is never read"
         raise ValueError(message)
     if len(arguments) == 1:
-        if dtype.kind not in "biuf":  # void and bytes of a number would be that long
+        if dtype.kind not in "biuf" or type(plain) not in (bool, int, float):  # void of a number would be that long
             message = f"expected the bytes of a scalar of {dtype}, found none"
             raise ValueError(message)
         return dtype.type(plain)
@@ -85,7 +86,7 @@ def _encode_record(encoder: Encoder, value: np.void, path: str) -> Pair:
 def _encode_array(encoder: Encoder, value: np.ndarray[Any, Any], path: str) -> Pair:
     if value.dtype.kind == "T":
         return _encode_strings(encoder, value, path)
-    if not is_described(value.dtype):
+    if not (is_described(value.dtype) and is_countable(value.dtype, value.shape)):
         raise _unsupported(encoder, value, path)
     return None, ["numpy.array", encoder.add("npy", lambda: to_npy(value))]
 
@@ -94,6 +95,8 @@ def _unsupported(encoder: Encoder, value: Any, path: str) -> UnsupportedTypeErro
     """Make the error for an array whose dtype can't be kept."""
     if value.dtype.hasobject:
         message = "arrays with objects can't be stored: store a list, or an array of another dtype"
+    elif is_described(value.dtype):
+        message = f"arrays of {value.dtype!r}, whose items have no bytes, can have {MAX_WITHOUT_BYTES:,} items at most"
     else:
         message = (
             f"arrays of the dtype {value.dtype!r} would come back with another: store it with a dtype of NumPy's own"
@@ -139,14 +142,17 @@ def _fill_value(value: np.ma.MaskedArray[Any, Any]) -> Any:
 
 def _decode_masked(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> np.ma.MaskedArray[Any, Any]:
     parts = decoder.bundle(arguments[0], path)
-    data, mask = parts["data"], parts["mask"]
+    data, mask, fill = parts["data"], parts["mask"], parts["fill"]
+    check_type(data, np.ndarray, "data")
+    check_type(mask, (np.ndarray, type(None)), "mask")
+    check_type(fill, (np.generic, str, type(None)), "fill value")
     if mask is not None and mask.shape != data.shape:
         message = f"the mask has shape {mask.shape}, the data {data.shape}"
         raise ValueError(message)
     return np.ma.MaskedArray(
         data,
         mask=np.ma.nomask if mask is None else mask,
-        fill_value=parts["fill"],
+        fill_value=fill,
         hard_mask=parts["hard"],
     )
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from pytest_mltraq.codec.ipc import EXTENSION, from_ipc, to_ipc
+from pytest_mltraq.codec.ipc import EXTENSION, MAX_ROWS, from_ipc, to_ipc
 from pytest_mltraq.errors import UnsupportedTypeError
 
 if TYPE_CHECKING:
@@ -68,6 +68,11 @@ def _encode(encoder: Encoder, name: str, schema: pa.Schema, batches: list[pa.Rec
         _refuse_extensions(field, path)
     try:
         for batch in batches:
+            if batch.num_rows > MAX_ROWS:
+                message = (
+                    f"Arrow writes {MAX_ROWS:,} rows in a batch at most: make a chunked array, or a table of chunks"
+                )
+                raise UnsupportedTypeError(path, message)
             batch.validate(full=True)  # as reading does: what could not be read is never stored
     except pa.ArrowInvalid as error:
         message = f"the Arrow data is not valid: {error}"

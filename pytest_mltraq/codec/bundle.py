@@ -5,12 +5,15 @@ The header is ``{"plain": ..., "types": ..., "segments": [[kind, size], ...]}``;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from pytest_mltraq.codec.forms import Buffer, Stored
+
+_END_OF_HEADER: Final = re.compile(rb"\n")
 
 
 def pack(plain: Any, types: Any, segments: Sequence[Stored]) -> list[Buffer]:
@@ -25,15 +28,14 @@ def unpack(data: Buffer) -> tuple[Any, Any, list[Stored]]:
     Raises:
         ValueError: the header is damaged, or the sizes that it declares are not those of the data.
     """
-    if isinstance(data, memoryview):  # a bundle in a bundle
-        data = bytes(data)
-    start = data.index(b"\n") + 1
-    header = orjson.loads(data[:start])
+    end = _END_OF_HEADER.search(data)  # also in a memoryview: a bundle in a bundle is never copied
+    start = end.end() if end else 0
+    view = memoryview(data)
+    header = orjson.loads(view[:start])
     sizes = [size for _, size in header["segments"]]
     if any(type(size) is not int or size < 0 for size in sizes) or start + sum(sizes) != len(data):
         message = f"the header declares segments of {sizes} bytes, {len(data) - start} bytes follow it"
         raise ValueError(message)
-    view = memoryview(data)
     segments = []
     for kind, size in header["segments"]:
         segments.append(Stored(kind, view[start : start + size]))

@@ -16,17 +16,21 @@ an Arrow dtype                        a PyArrow table of one column
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sized
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pytest_mltraq.codec.forms import MAX_WITHOUT_BYTES, look_up
 from pytest_mltraq.codec.zones import decode_zone, encode_zone
 from pytest_mltraq.errors import UnsupportedTypeError
 
 Parts = dict[str, Any]
+
+MAX_SPARSE: Final = 2**31 - 1
+"""The longest sparse array that pandas has: places in it are integers of 32 bits."""
 
 
 def take_apart(array: Any, path: str) -> Parts:
@@ -51,7 +55,7 @@ def take_apart(array: Any, path: str) -> Parts:
 def put_together(parts: Parts) -> Any:
     """Make the array of what `take_apart` made of it."""
     kind = parts.pop("kind")
-    return _BUILDERS[kind](**parts)
+    return look_up(_BUILDERS, kind, "kind of pandas array")(**parts)
 
 
 def _take_zoned(array: Any, path: str) -> Parts:
@@ -59,17 +63,43 @@ def _take_zoned(array: Any, path: str) -> Parts:
     return {"kind": "zoned", "values": values, "zone": encode_zone(array.dtype.tz, path)}
 
 
-def _take_category(array: Any, path: str) -> Parts:
-    dtype = array.dtype
-    codes = np.asarray(array.codes)
-    return {"kind": "category", "codes": codes, "categories": dtype.categories, "ordered": dtype.ordered}
-
-
 def _take_string(array: Any, path: str) -> Parts:
     values = array.to_numpy(dtype=object, na_value=None).tolist()
     # pandas 2 has a storage of its own for texts of which a missing one is NaN.
     storage = array.dtype.storage.removesuffix("_numpy")
     return {"kind": "string", "values": values, "storage": storage, "nan": array.dtype.na_value is not pd.NA}
+
+
+def _take_category(array: Any, path: str) -> Parts:
+    dtype = array.dtype
+    codes = np.asarray(array.codes)
+    try:
+        check_levels([dtype.categories], [codes])
+    except ValueError as error:
+        message = f"{error}: remove the unused ones, by remove_unused_categories()"
+        raise UnsupportedTypeError(path, message) from None
+    return {"kind": "category", "codes": codes, "categories": dtype.categories, "ordered": dtype.ordered}
+
+
+def _take_interval(array: Any, path: str) -> Parts:
+    try:
+        check_levels([array.left, array.right], [(), ()])
+    except ValueError as error:
+        message = f"{error}: make intervals of indexes that are no ranges"
+        raise UnsupportedTypeError(path, message) from None
+    return {"kind": "interval", "left": array.left, "right": array.right, "closed": array.closed}
+
+
+def check_levels(levels: Iterable[Any], codes: Iterable[Sized]) -> None:
+    """Refuse ranges that say that they are much longer than what they are labels of: pandas writes them out to use them.
+
+    Raises:
+        ValueError: one is.
+    """
+    for level, places in zip(levels, codes, strict=True):
+        if isinstance(level, pd.RangeIndex) and len(level) > max(MAX_WITHOUT_BYTES, len(places)):
+            message = f"a range of {len(level):,} labels is too long for {len(places):,} values"
+            raise ValueError(message)
 
 
 def _take_sparse(array: Any, path: str) -> Parts:
@@ -99,7 +129,13 @@ def _build_zoned(values: Any, zone: Any) -> Any:
 
 
 def _build_category(codes: Any, categories: pd.Index, *, ordered: bool) -> Any:
+    check_levels([categories], [codes])
     return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories, ordered))
+
+
+def _build_interval(left: pd.Index, right: pd.Index, closed: Any) -> Any:
+    check_levels([left, right], [(), ()])
+    return pd.arrays.IntervalArray.from_arrays(left, right, closed=closed)
 
 
 def _build_string(values: list[Any], storage: Any, *, nan: bool) -> Any:
@@ -113,8 +149,8 @@ def _build_string(values: list[Any], storage: Any, *, nan: bool) -> Any:
 
 
 def _build_sparse(values: Any, at: Any, length: int, fill: Any, index: Any) -> Any:
-    if len(values) != len(at):
-        message = f"{len(values)} sparse values are at {len(at)} places"
+    if len(values) != len(at) or length > MAX_SPARSE:
+        message = f"{len(values)} sparse values are at {len(at)} places of {length}"
         raise ValueError(message)
     make: Any = pd.arrays.SparseArray
     if hasattr(make, "from_indices"):
@@ -132,12 +168,7 @@ _TAKERS: Final[dict[type, Callable[[Any, str], Parts]]] = {
     pd.CategoricalDtype: _take_category,
     pd.StringDtype: _take_string,
     pd.PeriodDtype: lambda array, path: {"kind": "period", "values": np.asarray(array.asi8), "freq": array.freqstr},
-    pd.IntervalDtype: lambda array, path: {
-        "kind": "interval",
-        "left": array.left,
-        "right": array.right,
-        "closed": array.closed,
-    },
+    pd.IntervalDtype: _take_interval,
     pd.SparseDtype: _take_sparse,
     pd.ArrowDtype: lambda array, path: {"kind": "arrow", "values": pa.table({"": array.__arrow_array__()})},
 }
@@ -148,7 +179,7 @@ _BUILDERS: Final[dict[str, Callable[..., Any]]] = {
     "category": _build_category,
     "string": _build_string,
     "period": lambda values, freq: pd.arrays.PeriodArray(values, dtype=pd.PeriodDtype(freq)),
-    "interval": pd.arrays.IntervalArray.from_arrays,
+    "interval": _build_interval,
     "sparse": _build_sparse,
     "arrow": lambda values: pd.arrays.ArrowExtensionArray(values.column(0)),
     **_MASKED,

@@ -5,31 +5,20 @@ from __future__ import annotations
 import copy
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch, Later
 from pytest_mltraq.codec.bundle import unpack
 from pytest_mltraq.codec.families import find_family
-from pytest_mltraq.codec.forms import NOWHERE, Buffer, Home, Path, Plain, Source, Stored
+from pytest_mltraq.codec.forms import NOWHERE, OBJECT_KINDS, Buffer, Home, Path, Plain, Source, Stored, UnknownFormError
 from pytest_mltraq.codec.plugins import decode_plugin_value
-from pytest_mltraq.errors import CorruptDataError
+from pytest_mltraq.errors import CorruptDataError, StorageError
 
+T = TypeVar("T", list[Any], dict[str, Any])
 Restorer = Callable[["Decoder", Plain, list[Any], Path], Any]
 
-DAMAGE: Final = (
-    ValueError,
-    SyntaxError,
-    NotImplementedError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    OSError,
-    struct.error,
-    RecursionError,
-)
-"""What restoring damaged data may raise, in Python and the libraries it calls."""
+_OTHER_FAULTS: Final = (CorruptDataError, StorageError, MemoryError, Warning)
+"""What restoring may raise that says nothing of the data: of a database that can't be read, a full memory, a user's filters."""
 
 
 class Decoder:
@@ -63,19 +52,31 @@ class Decoder:
         """
         if entry is None:
             return plain
-        restorer = _restorer(entry, path)
+        if type(entry) is not list or not entry or type(entry[0]) is not str:
+            message = f"expected a type entry, found {str(entry)[:40]!r}"
+            raise CorruptDataError(path, message)
         try:
-            return restorer(self, plain, entry[1:], path)
-        except CorruptDataError:
+            return _restorer(entry[0])(self, plain, entry[1:], path)
+        except _OTHER_FAULTS:
             raise
-        except DAMAGE as error:
+        except UnknownFormError as error:
+            raise CorruptDataError(path, str(error)) from error
+        except ModuleNotFoundError as error:
+            message = f"reading what is stored as {entry[0]!r} needs {error.name}, which is not installed"
+            raise CorruptDataError(path, message) from error
+        except Exception as error:  # the one place that knows the path; libraries raise anything for damaged data
             message = f"expected the stored form of {entry[0]!r}, found damaged data ({type(error).__name__}: {error})"
             raise CorruptDataError(path, message) from error
 
     def bundle(self, reference: Any, path: Path) -> dict[str, Any]:
         """Restore the parts of what `Encoder.bundle` encoded."""
         plain, entries, segments = unpack(self.data(reference, "bundle"))
-        return Decoder(segments.__getitem__, home=self.home, outer=self).named(plain, entries, path)
+        unread = dict(enumerate(segments))  # each is read once: none can be multiplied
+        parts = Decoder(unread.pop, home=self.home, outer=self).named(plain, entries, path)
+        if unread:
+            message = f"nothing refers to {len(unread)} of its {len(segments)} segments"
+            raise ValueError(message)
+        return parts
 
     def linked(self, reference: Any, kind: str) -> Buffer:
         """Return the bytes of what `Encoder.link` added."""
@@ -85,23 +86,34 @@ class Decoder:
         """Return the bytes of an object, which must be of this kind."""
         stored = self.load(reference)
         if stored.kind != kind:
+            if stored.kind not in OBJECT_KINDS:
+                what = "kind of object"
+                raise UnknownFormError(what, stored.kind)
             message = f"expected an object of kind {kind!r}, found {stored.kind!r}"
             raise ValueError(message)
         return stored.data
 
     def items(self, plain: list[Plain], entries: dict[str, Any], path: Path) -> list[Any]:
         """Restore the items of a list."""
-        values = list(plain)
+        values = _copied(plain, list)
         for at, entry in entries.items():
             values[int(at)] = self.decode(plain[int(at)], entry, f"{path}[{at}]")
         return values
 
     def named(self, plain: dict[str, Plain], entries: dict[str, Any], path: Path) -> dict[str, Any]:
         """Restore the values of a mapping."""
-        values = dict(plain)
+        values = _copied(plain, dict)
         for key, entry in entries.items():
             values[key] = self.decode(plain[key], entry, f"{path}[{key!r}]")
         return values
+
+
+def _copied(plain: Plain, kind: type[T]) -> T:
+    if type(plain) is not kind:  # a list would be made of a text's characters too
+        message = f"expected a {kind.__name__}, found {type(plain).__name__}"
+        raise TypeError(message)
+    copied: T = kind(plain)
+    return copied
 
 
 class StoredValue(Later):
@@ -133,14 +145,11 @@ class StoredValue(Later):
         return StoredValue(self.decoder, copy.deepcopy(self.plain), self.entry, self.path)
 
 
-def _restorer(entry: Any, path: Path) -> Restorer:
-    if type(entry) is not list or not entry or type(entry[0]) is not str:
-        message = f"expected a type entry, found {str(entry)[:40]!r}"
-        raise CorruptDataError(path, message)
-    restorer = _RESTORERS.get(entry[0]) or _family_restorer(entry[0])
+def _restorer(name: str) -> Restorer:
+    restorer = _RESTORERS.get(name) or _family_restorer(name)
     if restorer is None:
-        message = f"unknown type {entry[0]!r}: it was written by a newer version, or the data is damaged"
-        raise CorruptDataError(path, message)
+        what = "type"
+        raise UnknownFormError(what, name)
     return restorer
 
 

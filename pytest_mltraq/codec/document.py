@@ -47,6 +47,7 @@ from pytest_mltraq.codec.forms import (
     digest_object,
     dump_json,
     load_json,
+    load_object,
     references,
 )
 from pytest_mltraq.codec.text import odd_text
@@ -146,10 +147,7 @@ def decode_document(
     Raises:
         CorruptDataError: the document or its types can't be read.
     """
-    plain = load_json(document, path)
-    if type(plain) is not dict:
-        message = f"expected a JSON object, found {type(plain).__name__}"
-        raise CorruptDataError(path, message)
+    plain = load_object(document, path)
     if types is None:
         return kind(plain)
     if type(types) is not dict or not types.keys() <= plain.keys():

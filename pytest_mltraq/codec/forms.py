@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import orjson
 
@@ -16,6 +16,8 @@ from pytest_mltraq.errors import CorruptDataError
 if TYPE_CHECKING:
     from pytest_mltraq.artifact_store import ArtifactStore
     from pytest_mltraq.hooks import Hooks
+
+T = TypeVar("T")
 
 Plain = Any
 """A value that JSON can say."""
@@ -61,6 +63,27 @@ class Stored:
 
 class TooLargeError(Exception):
     """An object has more bytes than a database takes."""
+
+
+class UnknownFormError(ValueError):
+    """What is stored has a form that this version doesn't know."""
+
+    def __init__(self, what: str, name: object) -> None:
+        super().__init__(
+            f"unknown {what} {str(name)[:40]!r}: a newer version of pytest-mltraq wrote it, which "
+            f"'pip install --upgrade pytest-mltraq' installs, or the data is damaged"
+        )
+
+
+def look_up(table: Mapping[str, T], name: Any, what: str) -> T:
+    """Return what a table has for a name that stored data says.
+
+    Raises:
+        UnknownFormError: it has nothing.
+    """
+    if type(name) is not str or name not in table:
+        raise UnknownFormError(what, name)
+    return table[name]
 
 
 IN_PLACE: Final = Stored("")
@@ -113,6 +136,24 @@ def references(types: str) -> Iterator[str]:
     yield from _REFERENCE.findall(types)
 
 
+def check_type(value: Any, kinds: type | tuple[type, ...], what: str) -> None:
+    """Check a part of a stored value before anything is made of it.
+
+    Raises:
+        TypeError: it is of another type.
+    """
+    if not isinstance(value, kinds):
+        names = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        message = f"expected {names} as {what}, found {type(value).__name__}"
+        raise TypeError(message)
+
+
+OBJECT_KINDS: Final = frozenset({"arrow", "artifact", "bundle", "bytes", "npy"})
+"""The forms of objects. A form is never changed: what would be another one gets another name."""
+
+MAX_WITHOUT_BYTES: Final = 2**20
+"""The most items that a value may declare without any byte for each, where reading it writes them out."""
+
 MAX_BIGINT: Final = 2**63
 """The first integer that a database's column of integers can't hold."""
 
@@ -163,6 +204,32 @@ def load_json(text: str, path: Path) -> Any:
     except (orjson.JSONDecodeError, TypeError) as error:
         message = f"expected a JSON document, found {str(text)[:40]!r}: {error}"
         raise CorruptDataError(path, message) from error
+
+
+def load_object(text: str, path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CorruptDataError: the text is none.
+    """
+    found = load_json(text, path)
+    if type(found) is not dict:
+        message = f"expected a JSON object, found {type(found).__name__}"
+        raise CorruptDataError(path, message)
+    return found
+
+
+def load_types(text: str | None, of: str, path: Path) -> dict[str, Entry]:
+    """Read what JSON lost of one of the documents of a row.
+
+    Raises:
+        CorruptDataError: the text is no JSON object, or has none for this document.
+    """
+    found = {} if text is None else load_object(text, path).get(of, {})
+    if type(found) is not dict:
+        message = f"expected a JSON object for {of}, found {type(found).__name__}"
+        raise CorruptDataError(path, message)
+    return found
 
 
 def digest_object(stored: Stored) -> str:

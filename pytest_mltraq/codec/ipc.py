@@ -16,6 +16,9 @@ from pytest_mltraq.codec.forms import Buffer
 EXTENSION: Final = b"ARROW:extension:"
 """How the keys of a field's metadata begin that make an extension type of it."""
 
+MAX_ROWS: Final = 2**31 - 1
+"""The longest batch that Arrow writes, unless it is asked to."""
+
 _END: Final = b"\xff\xff\xff\xff\0\0\0\0"
 
 
@@ -42,9 +45,20 @@ def from_ipc(data: Buffer) -> tuple[pa.Schema, list[pa.RecordBatch]]:
         _check_message(ipc_message.type, ipc_message.metadata.to_pybytes())
     with pa.ipc.open_stream(data) as reader:
         schema, batches = reader.schema, list(reader)
+    _check_names(list(schema))
     for batch in batches:
         batch.validate(full=True)
+        if batch.num_rows > MAX_ROWS:  # of a type whose items have no bytes
+            message = f"a batch declares {batch.num_rows} rows"
+            raise ValueError(message)
     return schema, batches
+
+
+def _check_names(fields: list[pa.Field]) -> None:
+    """Read each name, also those inside of types: one that is no UTF-8 is an error then."""
+    for field in fields:
+        _ = field.name, getattr(field.type, "tz", None)
+        _check_names([field.type.field(at) for at in range(field.type.num_fields)])
 
 
 def _check_message(kind: str, metadata: bytes) -> None:

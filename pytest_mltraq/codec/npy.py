@@ -10,11 +10,12 @@ import functools
 import math
 import operator
 import re
+import sys
 from typing import Any, Final, Literal
 
 import numpy as np
 
-from pytest_mltraq.codec.forms import Buffer
+from pytest_mltraq.codec.forms import MAX_WITHOUT_BYTES, Buffer
 
 MAX_HEADER: Final = 2**16
 """The longest header that is read [bytes]; it is Python's literal syntax, which is slow to read."""
@@ -48,6 +49,23 @@ def _describe(dtype: np.dtype[Any]) -> str | None:
         return None
     description = np.lib.format.dtype_to_descr(dtype)
     return repr(description) if np.lib.format.descr_to_dtype(description) == dtype else None
+
+
+def is_countable(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
+    """Whether an array has not too many items for their bytes: none of them would be seen in a size."""
+    return dtype.itemsize > 0 or math.prod(shape) <= MAX_WITHOUT_BYTES
+
+
+def _check_texts(array: np.ndarray[Any, Any]) -> None:
+    """Refuse texts with numbers in them that are no characters: NumPy checks them when they are used, by another error."""
+    if array.dtype.names:
+        for name in array.dtype.names:
+            _check_texts(array[name])
+    elif array.dtype.kind == "U" and array.dtype.itemsize:
+        points = np.ascontiguousarray(array).view(array.dtype.str[0] + "u4")
+        if points.size and points.max() > sys.maxunicode:
+            message = f"{points.max()} is no character"
+            raise ValueError(message)
 
 
 def to_npy(array: np.ndarray[Any, Any]) -> list[Buffer]:
@@ -85,9 +103,13 @@ def from_npy(data: Buffer) -> np.ndarray[Any, Any]:
     if dtype.hasobject or expected != found or any(n < 0 for n in shape):
         message = f"the header declares {expected} bytes of {dtype}, {found} follow it"
         raise ValueError(message)
+    if not is_countable(dtype, shape):
+        message = f"the header declares {math.prod(shape)} items of no bytes"
+        raise ValueError(message)
     if not expected:
         return np.ndarray(shape, dtype, order=order)
     flat = np.frombuffer(data, dtype=dtype, offset=start + size)
+    _check_texts(flat)
     return (flat if isinstance(data, bytearray) else flat.copy()).reshape(shape, order=order)
 
 

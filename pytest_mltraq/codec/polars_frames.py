@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 import pyarrow as pa
 
+from pytest_mltraq.codec.forms import UnknownFormError, look_up
 from pytest_mltraq.errors import UnsupportedTypeError
 
 if TYPE_CHECKING:
@@ -80,16 +81,25 @@ def _columns(parts: dict[str, Any]) -> list[pl.Series]:
     columns = []
     for (name, description), column in zip(parts["schema"], parts["data"].columns, strict=True):
         dtype = _dtype(description)
-        try:
-            series: Any = pl.from_arrow(column)
-            if series.dtype != _carrier(dtype):  # a cast would make anything of it
-                message = f"expected a column of {_carrier(dtype)}, found {series.dtype}"
-                raise ValueError(message)
-            columns.append(series.cast(dtype).alias(name))
-        except _FAILURES as error:
-            message = f"polars refuses a column of {dtype}: {error}"
-            raise ValueError(message) from error
+        series: Any = pl.from_arrow(column)
+        if series.dtype != _carrier(dtype):  # a cast would make anything of it
+            message = f"expected a column of {_carrier(dtype)}, found {series.dtype}"
+            raise ValueError(message)
+        columns.append(series.cast(dtype).alias(name))
     return columns
+
+
+def _without_panic(restore: Restorer) -> Restorer:
+    """Have a restorer raise an error where polars panics, which is none."""
+
+    def restored(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> Any:
+        try:
+            return restore(decoder, plain, arguments, path)
+        except pl.exceptions.PanicException as error:
+            message = f"polars refuses it: {error}"
+            raise ValueError(message) from error
+
+    return restored
 
 
 def _describe(dtype: Any, path: str) -> Any:
@@ -119,7 +129,7 @@ def _describe(dtype: Any, path: str) -> Any:
 def _dtype(description: Any) -> Any:
     """Make the dtype of what `_describe` returned."""
     if isinstance(description, str):
-        return _PLAIN[description] if description in _PLAIN else _AS_TEXT[description]
+        return look_up(_PLAIN | _AS_TEXT, description, "dtype of polars")
     match description:
         case ["Datetime" | "Duration" | "Decimal" | "Enum" as name, *arguments]:
             return getattr(pl, name)(*arguments)
@@ -129,8 +139,8 @@ def _dtype(description: Any) -> Any:
             return pl.Array(_dtype(inner), size)
         case ["Struct", fields]:
             return pl.Struct([pl.Field(name, _dtype(inner)) for name, inner in fields])
-    message = f"unknown dtype {description!r}"
-    raise ValueError(message)
+    what = "dtype of polars"
+    raise UnknownFormError(what, description)
 
 
 def _carrier(dtype: Any) -> Any:
@@ -148,4 +158,7 @@ def _carrier(dtype: Any) -> Any:
 
 
 WRITERS: Final[dict[type, Writer]] = {pl.DataFrame: _encode_frame, pl.Series: _encode_series}
-RESTORERS: Final[dict[str, Restorer]] = {"polars.frame": _decode_frame, "polars.series": _decode_series}
+RESTORERS: Final[dict[str, Restorer]] = {
+    "polars.frame": _without_panic(_decode_frame),
+    "polars.series": _without_panic(_decode_series),
+}

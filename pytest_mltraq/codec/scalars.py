@@ -29,6 +29,7 @@ import struct
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_mltraq.codec.forms import look_up
 from pytest_mltraq.codec.text import readable
 from pytest_mltraq.codec.zones import with_zone, zone_of
 
@@ -119,7 +120,7 @@ def _encode_path(encoder: Encoder, value: pathlib.PurePath, path: str) -> Pair:
 
 def _decode_path(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pathlib.PurePath:
     name, entry = arguments
-    kind = _PATHS[name]
+    kind = look_up(_PATHS, name, "kind of path")
     text = decoder.decode(plain, entry, path)
     try:
         return kind(text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_mltraq.codec.forms import check_type
 from pytest_mltraq.sequence import Sequence
 
 if TYPE_CHECKING:
@@ -38,16 +39,28 @@ def _compact(column: list[Any]) -> Any:
 
 def _decode_sequence(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> Sequence:
     parts = decoder.bundle(arguments[0], path)
-    columns = {name: list(_values(column)) for name, column in parts["columns"].items()}
-    times = list(_values(parts["times"]))
+    columns = {name: _values(column) for name, column in parts["columns"].items()}
+    times = _values(parts["times"])
+    if not {int}.issuperset(map(type, times)):
+        message = "the times of a sequence are integers"
+        raise ValueError(message)
     if any(len(column) != len(times) for column in columns.values()):
         message = "the columns of a sequence have different lengths"
         raise ValueError(message)
     return Sequence.from_columns(times, columns)
 
 
-def _values(column: Any) -> Any:
-    return column if isinstance(column, list) else column.tolist()
+def _values(column: Any) -> list[Any]:
+    if isinstance(column, list):
+        return column
+    import numpy as np
+
+    check_type(column, np.ndarray, "a column")
+    if column.ndim != 1 or column.dtype not in (np.float64, np.int64):
+        message = f"expected a column of numbers, found {column.ndim} dimensions of {column.dtype}"
+        raise ValueError(message)
+    values: list[Any] = column.tolist()
+    return values
 
 
 WRITERS: Final[dict[type, Writer]] = {Sequence: _encode_sequence}

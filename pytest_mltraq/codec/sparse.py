@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from scipy import sparse
 
+from pytest_mltraq.codec.forms import check_type, look_up
+
 if TYPE_CHECKING:
     from pytest_mltraq.codec.decoder import Decoder, Restorer
     from pytest_mltraq.codec.encoder import Encoder, Writer
@@ -53,16 +55,18 @@ def _arrays(value: Any) -> dict[str, Any]:
 
 def _decode_sparse(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> Any:
     parts = decoder.bundle(arguments[0], path)
+    target = look_up(_KINDS, parts["kind"], "kind of sparse array")
     form, _, kind = parts["kind"].partition("_")
-    target = _KINDS[parts["kind"]]
     made = _make(_KINDS[f"{_CARRIERS.get(form, form)}_{kind}"], **parts)
     return made if type(made) is target else made.asformat(form)
 
 
 def _make(make: Any, *, kind: str, shape: tuple[int, ...], data: np.ndarray[Any, Any], **indices: Any) -> Any:
     """Make a sparse array of its arrays, which come back with the dtypes that they had."""
-    if "coordinates" in indices:
-        coordinates = tuple(indices["coordinates"])
+    coordinates = tuple(indices.pop("coordinates", ()))
+    for array in (data, *coordinates, *indices.values()):
+        check_type(array, np.ndarray, "an array of a sparse one")
+    if coordinates:
         made = make((data, coordinates), shape=shape)
         if hasattr(made, "coords"):
             made.coords = coordinates

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 import pandas as pd
 
-from pytest_mltraq.codec.columns import ARRAYS, Parts, put_together, take_apart
+from pytest_mltraq.codec.columns import ARRAYS, Parts, check_levels, put_together, take_apart
 from pytest_mltraq.codec.zones import decode_zone, encode_zone
 from pytest_mltraq.errors import UnsupportedTypeError
 
@@ -85,6 +85,11 @@ def _index_parts(value: pd.Index, path: str) -> Parts:
     if isinstance(value, pd.RangeIndex):
         return {"start": value.start, "stop": value.stop, "step": value.step, "name": value.name}
     if isinstance(value, pd.MultiIndex):
+        try:
+            check_levels(value.levels, value.codes)
+        except ValueError as error:
+            message = f"{error}: store the index without its unused levels, index.remove_unused_levels()"
+            raise UnsupportedTypeError(path, message) from None
         return {
             "levels": list(value.levels),
             "codes": [np.asarray(codes) for codes in value.codes],
@@ -111,11 +116,14 @@ def _freq(index: pd.Index, path: str) -> str | None:
 def _decode_index(decoder: Decoder, plain: Any, arguments: list[Any], path: str) -> pd.Index:
     parts = decoder.bundle(arguments[0], path)
     if "step" in parts:
-        return pd.RangeIndex(**parts)
+        index: pd.Index = pd.RangeIndex(**parts)
+        len(index)  # an error where no index can be so long
+        return index
     if "levels" in parts:
+        check_levels(parts["levels"], parts["codes"])
         return pd.MultiIndex(**parts)
     data = put_together(parts["data"])
-    index: pd.Index = pd.Index(data, name=parts["name"], dtype=data.dtype)
+    index = pd.Index(data, name=parts["name"], dtype=data.dtype)
     if parts["freq"] is not None and isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
         index.freq = parts["freq"]  # type: ignore[misc]
     return index

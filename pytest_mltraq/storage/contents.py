@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Row, case, func, select
@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from pytest_mltraq.artifact_store import ArtifactStore
 from pytest_mltraq.codec import Stored, digest_object
 from pytest_mltraq.record import SessionRecord, to_text
+from pytest_mltraq.storage.engine import translated
 from pytest_mltraq.storage.schema import experiments, objects, runs, sessions, verdicts
 
 PAGE: Final = 1000
@@ -112,12 +113,13 @@ class Contents:
             counts.setdefault(id_experiment, {})[found] = count
         return counts
 
-    def runs(self, id_experiment: str) -> Iterator[RunRow]:
-        """Yield the runs of a version, in their order."""
+    def runs(self, id_experiment: str) -> Generator[RunRow]:
+        """Yield the runs of a version, in their order; close it where not all are read."""
         columns = [runs.c[name] for name in RunRow._fields]
         query = select(*columns).where(runs.c.id_experiment == id_experiment).order_by(runs.c.position, runs.c.id_run)
-        for row in self._connection.execute(query.execution_options(yield_per=PAGE)):
-            yield RunRow(*row)._replace(started_at=_time_or_none(row.started_at))
+        with self._connection.execute(query.execution_options(yield_per=PAGE)) as found:
+            for row in found:
+                yield RunRow(*row)._replace(started_at=_time_or_none(row.started_at))
 
     def verdicts(self, of_sessions: Collection[str]) -> list[dict[str, Any]]:
         """Return the verdicts of sessions, a row each by the names of its columns, in their order."""
@@ -138,8 +140,9 @@ class Contents:
             ValueError: its content has another digest.
         """
         short = case((objects.c.size <= longest, objects.c.data))
-        row = self._connection.execute(select(objects.c.kind, objects.c.size, short).where(objects.c.digest == digest))
-        found = row.first()
+        query = select(objects.c.kind, objects.c.size, short).where(objects.c.digest == digest)
+        with translated(self._connection.engine.url):  # a lost connection is no damage
+            found = self._connection.execute(query).first()
         if found is None:
             message = f"object {digest} is missing in the database"
             raise LookupError(message)

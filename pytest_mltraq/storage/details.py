@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Table, select
@@ -93,12 +93,13 @@ def read_session(connection: Connection, id_session: str) -> dict[str, Any]:
     return _stored(sessions, connection.execute(select(sessions).where(sessions.c.id == id_session)).one())
 
 
-def read_outcomes(connection: Connection, id_experiment: str) -> Iterator[Outcome]:
-    """Yield what the runs of a version came to, in their order."""
+def read_outcomes(connection: Connection, id_experiment: str) -> Generator[Outcome]:
+    """Yield what the runs of a version came to, in their order; close it where not all are read."""
     columns = (runs.c[name] for name in Outcome._fields)
     query = select(*columns).where(runs.c.id_experiment == id_experiment).order_by(runs.c.position, runs.c.id_run)
-    for row in connection.execute(query.execution_options(yield_per=1000)):
-        yield Outcome(*row)
+    with connection.execute(query.execution_options(yield_per=1000)) as found:
+        for row in found:
+            yield Outcome(*row)
 
 
 def read_verdicts(

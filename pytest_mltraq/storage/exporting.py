@@ -53,8 +53,10 @@ def iter_runs(connection: Connection, filters: Filters) -> Iterator[Exported]:
     # One version after another: a database sorts the runs of one, not of all.
     for version in connection.execute(meant_versions(connection, filters)).all():
         query = meant_runs(filters).where(runs.c.id_experiment == version.id_experiment)
-        for row in connection.execute(query.execution_options(stream_results=True, max_row_buffer=TOGETHER)):
-            yield _exported(row, version, load)
+        options = query.execution_options(stream_results=True, max_row_buffer=TOGETHER)
+        with connection.execute(options) as found:  # closed where a run can't be read, too
+            for row in found:
+                yield _exported(row, version, load)
 
 
 def _exported(row: Row[Any], version: Row[Any], load: Callable[[str], Stored]) -> Exported:

@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, literal_column, or_, select
 from sqlalchemy.engine import Connection
 
-from pytest_mltraq.codec import load_json
+from pytest_mltraq.codec import load_json, load_object
 from pytest_mltraq.environment import is_running
+from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.groups import readable_params
 from pytest_mltraq.record import to_text
 from pytest_mltraq.storage.lookup import find_session
@@ -261,8 +262,12 @@ def session_outcome(finished_at: object, exit_status: int | None, process: str |
 
 def to_time(stored: Any) -> datetime.datetime:
     """Return a stored time: text on SQLite, a datetime of any zone on PostgreSQL."""
-    time = stored if isinstance(stored, datetime.datetime) else datetime.datetime.fromisoformat(stored)
-    return time.astimezone(datetime.UTC)
+    try:
+        time = stored if isinstance(stored, datetime.datetime) else datetime.datetime.fromisoformat(stored)
+        return time.astimezone(datetime.UTC)
+    except (ValueError, TypeError, OverflowError) as error:
+        where, message = "a time", f"expected ISO 8601, found {stored!r:.40}: {error}"
+        raise CorruptDataError(where, message) from error
 
 
 def is_tagged(connection: Connection, tag: str) -> ColumnElement[bool]:
@@ -358,7 +363,7 @@ def _run_row(row: Row[Any]) -> RunRow:
         position=row.position,
         outcome=row.outcome,
         params=readable_params(row.params, row.types),
-        fields=load_json(row.fields, f"{path}: fields"),
+        fields=load_object(row.fields, f"{path}: fields"),
         error=None if row.error is None else load_json(row.error, f"{path}: error"),
         started_at=None if row.started_at is None else to_time(row.started_at),
         duration_s=row.duration_s,

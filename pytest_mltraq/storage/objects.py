@@ -86,15 +86,22 @@ def _write_large(connection: Connection, driver: sqlite3.Connection, row: list[A
             blob.write(buffer)
 
 
-def object_loader(connection: Connection) -> Callable[[str], Stored]:
-    """Return what reads an object by its digest."""
+def object_loader(connection: sqlalchemy.engine.Connection) -> Callable[[str], Stored]:
+    """Return what reads an object by its digest.
+
+    Args:
+        connection: SQLAlchemy's, in a transaction.
+    """
+    from pytest_mltraq.storage.engine import translated  # it knows SQLAlchemy, which who only writes doesn't need
 
     def load(digest: str) -> Stored:
-        found = read_objects(connection, [digest])
-        if digest not in found:
-            message = f"object {digest} is missing in the database"
-            raise LookupError(message)
-        return check_object(digest, found[digest] or _read_large(connection, digest))
+        with translated(connection.engine.url):  # a lost connection is no damage
+            found = read_objects(connection, [digest])
+            if digest not in found:
+                message = f"object {digest} is missing in the database"
+                raise LookupError(message)
+            stored = found[digest] or _read_large(connection, digest)
+        return check_object(digest, stored)
 
     return load
 
@@ -215,7 +222,7 @@ def referenced_digests(connection: sqlalchemy.engine.Connection, without: Collec
         query = f"SELECT id_experiment, types FROM {table} WHERE types IS NOT NULL"  # noqa: S608
         for id_experiment, types in connection.exec_driver_sql(query, None, {"yield_per": 1000}):
             if id_experiment not in without:
-                found.update(references(types))
+                found.update(references(str(types)))  # in SQLite it may be bytes
     return found
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
-from pytest_mltraq.codec import decode_document, load_json
+from pytest_mltraq.codec import decode_document, load_json, load_object
 from pytest_mltraq.errors import CorruptDataError, NotFoundError, near
 from pytest_mltraq.run import Run, RunError, StepTime
 from pytest_mltraq.steps import StepCode
@@ -158,12 +158,7 @@ def read_types(row: Row[Any], what: str) -> dict[str, Any]:
     Raises:
         CorruptDataError: that is no JSON object.
     """
-    path = f"{what}: types"
-    types = {} if row.types is None else load_json(row.types, path)
-    if not isinstance(types, dict):
-        message = f"expected a JSON object, found {type(types).__name__}"
-        raise CorruptDataError(path, message)
-    return types
+    return {} if row.types is None else load_object(row.types, f"{what}: types")
 
 
 def _time(value: Any) -> datetime.datetime:

@@ -42,7 +42,7 @@ HIDDEN_PREVIEWS: Final = "arrays, tables and other objects of which only the kin
 CUT_TEXTS: Final = "long texts that are cut"
 
 
-class _TooLong(Exception):  # noqa: N818 - no error: it leaves the decoder, which would take an error for damage
+class _TooLong(BaseException):  # no error: it leaves the decoder, which would take an error for damage
     """An object is longer than what is read for a page."""
 
     def __init__(self, kind: str, size: int) -> None:
@@ -245,8 +245,7 @@ def _preview(value: Any) -> str:
     """Write a value, of a large one its beginning and end."""
     if isinstance(value, list | tuple | dict | set | frozenset):
         return _SHORTER.repr(value)
-    with _shorter_tables():
-        return repr(value)
+    return _WHOLE.repr_instance(value, 0)
 
 
 @contextlib.contextmanager
@@ -273,9 +272,11 @@ class _Shorter(reprlib.Repr):
         self.maxother = 200
 
     def repr_instance(self, x: Any, level: int) -> str:
-        """Write what is no container: arrays in a few lines."""
+        """Write what is no container: arrays in a few lines; what its library fails to write, such as a huge one, by its type."""
         with _shorter_tables():
             return super().repr_instance(x, level)
 
 
 _SHORTER: Final = _Shorter()
+_WHOLE: Final = _Shorter()
+_WHOLE.maxother = sys.maxsize

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import groupby
 from typing import Any, Final
 
 from pytest_mltraq.codec import dump_json
@@ -124,7 +125,7 @@ class _Page:
 
     def read(self, versions: list[Version]) -> None:
         """Read versions, given in the order in which they were stored."""
-        for name, of_name in groupby(
+        for name, of_name in itertools.groupby(
             sorted(versions, key=lambda version: version.name), key=lambda version: version.name
         ):
             self._experiments[name] = _Experiment(name, list(of_name), self._limits, self.documents)
@@ -154,10 +155,9 @@ class _Page:
         }
         if not (listed or read):
             return
-        for number, run in enumerate(self._contents.runs(version.id_experiment)):
-            if number >= max(listed, read):
-                break
-            experiment.listing.take(run, at, self.cells, self._error, listed=number < listed)
+        with contextlib.closing(self._contents.runs(version.id_experiment)) as found:
+            for number, run in enumerate(itertools.islice(found, max(listed, read))):
+                experiment.listing.take(run, at, self.cells, self._error, listed=number < listed)
 
     def _code(self, step: dict[str, Any]) -> int:
         key = dump_json(step)
