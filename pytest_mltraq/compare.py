@@ -197,6 +197,11 @@ def correct(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return corrected
 
 
+def may_be_taken_back(verdict: Verdict) -> bool:
+    """Whether a second look can change a verdict: not one that passes, nor of what doesn't vary, or is missing."""
+    return verdict.fails and verdict.verdict == "regressed" and verdict.method != "exact"
+
+
 def confirm(first: Verdict, second: Verdict) -> Verdict:
     """Take a second look, with fresh seeds, at a verdict that fails the gate.
 
@@ -208,7 +213,7 @@ def confirm(first: Verdict, second: Verdict) -> Verdict:
 
     What doesn't vary (`exact`), or is missing, is as it was.
     """
-    if not first.fails or first.method == "exact" or first.verdict != "regressed":
+    if not may_be_taken_back(first):
         return first
     if second.verdict == "missing" or second.mean is None:
         return first._replace(reason=f"{first.reason}; the second look has no value")

@@ -33,7 +33,7 @@ class _Fresh(NamedTuple):
     number: int
 
 
-def confirm_runs(session: pytest.Session, failing: Sequence[Judged], count: int) -> int:
+def confirm_runs(session: pytest.Session, failing: Sequence[Judged], count: int) -> list[str]:
     """Run the groups of metrics again, with fresh seeds.
 
     Args:
@@ -42,7 +42,7 @@ def confirm_runs(session: pytest.Session, failing: Sequence[Judged], count: int)
         count: how many fresh seeds.
 
     Returns:
-        How many runs were made.
+        What the runs are called that were made.
     """
     items = list(_items(session, failing))
     fresh = [*_fresh_runs(items, failing, count)]
@@ -52,7 +52,7 @@ def confirm_runs(session: pytest.Session, failing: Sequence[Judged], count: int)
         if following is run.item:  # pytest would not tear down what it thinks is needed again
             following = next((item for item in items if item is not run.item and item.parent is run.item.parent), None)
         _run(run, following if at + 1 < len(fresh) else None)
-    return len(fresh)
+    return [_nodeid(run) for run in fresh]
 
 
 def _items(session: pytest.Session, failing: Sequence[Judged]) -> Iterator[pytest.Function]:
@@ -109,9 +109,8 @@ def _run(fresh: _Fresh, following: pytest.Item | None) -> None:
 
 def _declare(declaration: Declaration, fresh: _Fresh, is_param: bool) -> Declaration:
     experiment = declaration.experiment
-    label = label_params({**fresh.params, "confirm": fresh.number})
     seeded = item_params(fresh.item) if is_param else {**item_params(fresh.item), "confirm": fresh.number}
-    again = Again(f"{experiment.nodeid}[{label}]", derive_seed(experiment.name, seeded))
+    again = Again(_nodeid(fresh), derive_seed(experiment.name, seeded))
     return dataclasses.replace(
         declaration,
         experiment=dataclasses.replace(experiment, name=experiment.name + CONFIRMING),
@@ -120,6 +119,11 @@ def _declare(declaration: Declaration, fresh: _Fresh, is_param: bool) -> Declara
         positions={again.nodeid: fresh.number},
         attempts={},
     )
+
+
+def _nodeid(fresh: _Fresh) -> str:
+    label = label_params({**fresh.params, "confirm": fresh.number})
+    return f"{fresh.item.stash[DECLARATION].experiment.nodeid}[{label}]"
 
 
 def _name(item: pytest.Item) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_mltraq.acceptance import FILE_NAME, read_acceptances
 from pytest_mltraq.baseline import Baseline, Here, look_around, parse_baseline
+from pytest_mltraq.compare import may_be_taken_back
 from pytest_mltraq.errors import ConfigurationError, MltraqError, StorageError, near
 from pytest_mltraq.judged import Judged
 from pytest_mltraq.plugin.options import Settings
@@ -60,6 +61,7 @@ class Judging:
         except ConfigurationError as error:
             raise pytest.UsageError(str(error)) from error
         self.judged: list[Judged] = []
+        self._again: list[str] = []
 
     def pytest_report_header(self) -> str | list[str]:
         """Say which baseline was asked for; the default one is said where there are metrics."""
@@ -104,13 +106,14 @@ class Judging:
             self._report(one, stored)
 
     def _confirm(self, session: pytest.Session) -> bool:
-        """Run the groups that would fail again; returns whether there are some."""
-        failing = [one for one in self.judged if one.verdict.fails and one.verdict.verdict == "regressed"]
+        """Run the groups again that would fail, and may by chance; returns whether there are some."""
+        failing = [one for one in self.judged if may_be_taken_back(one.verdict)]
         if not self._confirms or not failing:
             return False
         from pytest_mltraq.plugin.confirming import confirm_runs
 
-        return confirm_runs(session, failing, self._confirms) > 0
+        self._again = confirm_runs(session, failing, self._confirms)
+        return bool(self._again)
 
     def _store(self, stored: Stored) -> None:
         from pytest_mltraq.storage.writer import replace_verdicts
@@ -143,8 +146,10 @@ class Judging:
         """Have `--lf` run the runs of metrics that failed: the metrics themselves are no items."""
         cache = self._config.cache if hasattr(self._config, "cache") else None
         failed = [] if cache is None else [one for one in self.judged if self._outcome(one) == "failed"]
-        if cache is not None and failed:
+        if cache is not None and (failed or self._again):
             known = cache.get("cache/lastfailed", {})
+            for nodeid in self._again:  # no items either
+                known.pop(nodeid, None)
             for one in failed:
                 known.pop(_nodeid(one), None)
                 known.update(dict.fromkeys(one.runs, True))

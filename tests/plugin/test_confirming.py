@@ -28,6 +28,7 @@ def clean():
 def step_train(run, model, seed, data, clean):
     noise = (run.seed % 1000) / 100_000
     run.fields.accuracy = 0.9 + noise - DROP * (model == "tree") - LUCK * (seed < 4)
+    assert seed < 4 or "STRICT" not in os.environ
 
 @pytest.mark.metric("accuracy", rtol=0.01)
 @pytest.mark.runs(model=["linear", "tree"], seed=range(4))
@@ -94,3 +95,30 @@ def test_a_failure_that_is_not_confirmed_is_undecided(
         ["*: *; not confirmed by 3 fresh runs *", "*= 7 passed, 7 deselected, 1 undecided in *"]
     )
     assert result.ret == 0
+
+
+def test_what_does_not_vary_is_not_run_again(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second look would tell nothing of it: the runs would cost, and the verdict stand."""
+    pytester.makepyfile(experiment_iris=EXPERIMENT)
+    for _ in range(3):
+        pytester.runpytest_subprocess("--mltraq-db=results.db")
+    monkeypatch.setenv("DROP", "0.2")
+
+    result = pytester.runpytest_subprocess("--mltraq-db=results.db", "--mltraq-confirm=3")
+
+    result.stdout.fnmatch_lines(["*and before it was always the same*", "*= 2 failed, 12 passed in *"])
+    result.stdout.no_fnmatch_line("*(confirm)*")
+
+
+def test_fresh_runs_are_not_run_again_by_lf(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails is a failed test, of which there is no item the next time."""
+    pytester.makepyfile(experiment_iris=EXPERIMENT)
+    pytester.runpytest_subprocess("--mltraq-db=results.db")
+    monkeypatch.setenv("DROP", "0.2")
+    monkeypatch.setenv("STRICT", "1")
+
+    failed = pytester.runpytest_subprocess("--mltraq-db=results.db", "--mltraq-confirm=1", "-k", "tree")
+
+    failed.stdout.fnmatch_lines(["FAILED *seed:4-confirm:1[]] *", "*= 2 failed, 4 passed, 7 deselected in *"])
+    known = json.loads((pytester.path / ".pytest_cache/v/cache/lastfailed").read_text("utf-8"))
+    assert sorted(known) == [f"experiment_iris.py::experiment_iris[model:tree-seed:{seed}]" for seed in range(4)]
