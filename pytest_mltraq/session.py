@@ -27,14 +27,13 @@ from pytest_mltraq.record import (
     record_session,
 )
 from pytest_mltraq.run import new_id
-from pytest_mltraq.storage import Database, reader, writer
+from pytest_mltraq.storage import Database, reader, versions, writer
 from pytest_mltraq.storage.objects import ObjectSource
-from pytest_mltraq.storage.rows import lock_writers
+from pytest_mltraq.storage.rows import Connection, lock_writers
 from pytest_mltraq.storage.views import View
 
 if TYPE_CHECKING:
     import pandas
-    from sqlalchemy.engine import Connection
 
 
 class Session:
@@ -103,14 +102,14 @@ class Session:
             message = "load_experiment expects a name or an id_experiment; ls() lists what is stored"
             raise ConfigurationError(message)
         wanted = None if id_experiment is None else str(id_experiment)
-        with self.db.reading() as connection:
+        with self.db.fetching() as connection:
             found = None
             if connection is not None:
                 of_session = None if session is None else str(session)
-                found = reader.find_experiment(connection, name=name, id_experiment=wanted, session=of_session)
+                found = versions.find_experiment(connection, name=name, id_experiment=wanted, session=of_session)
             if connection is None or found is None:
                 what = f"experiment {name or wanted!r}" + (f" of session {session}" if session else "")
-                raise reader.not_found(connection, what, str(name or wanted))
+                raise versions.not_found(connection, what, str(name or wanted))
             experiment = Experiment(self, name)
             _fill(experiment, reader.load_experiment(connection, found, ObjectSource(self.db, self._home)))
         return experiment
@@ -129,15 +128,14 @@ class Session:
         """Return what is stored, a row for each version of each experiment, in the order in which they were stored."""
         import pandas as pd
 
-        columns = ["id_experiment", "name", "id_session", "created_at", "runs", "branch", "commit"]
-        with self.db.reading() as connection:
-            rows = [] if connection is None else reader.list_experiments(connection)
-        return pd.DataFrame(rows, columns=columns)
+        with self.db.fetching() as connection:
+            rows = [] if connection is None else versions.list_experiments(connection)
+        return pd.DataFrame(rows, columns=versions.Version._fields)
 
     def persist(self, experiment: Experiment, if_exists: IfExists) -> None:
         """Store an experiment; see `Experiment.persist`."""
         runs = _record_runs(experiment, self._home)
-        with self.db.writing() as connection:
+        with self.db.connected() as connection, self.db.transaction(connection):
             lock_writers(connection)
             id_experiment = self._make_room(connection, experiment, if_exists)
             self._store_session(connection)
@@ -159,18 +157,18 @@ class Session:
 
     def reload(self, experiment: Experiment) -> None:
         """Replace what an experiment holds by what is stored of it; see `Experiment.reload`."""
-        with self.db.reading() as connection:
+        with self.db.fetching() as connection:
             found = None if connection is None else self._find(connection, experiment)
             if connection is None or found is None:
-                raise reader.not_found(connection, f"experiment {experiment.name!r}", experiment.name)
+                raise versions.not_found(connection, f"experiment {experiment.name!r}", experiment.name)
             _fill(experiment, reader.load_experiment(connection, found, ObjectSource(self.db, self._home)))
 
     def delete(self, experiment: Experiment) -> None:
         """Remove a stored experiment; see `Experiment.delete`."""
-        with self.db.writing() as connection:
+        with self.db.connected() as connection, self.db.transaction(connection):
             found = self._find(connection, experiment)
             if found is None:
-                raise reader.not_found(connection, f"experiment {experiment.name!r}", experiment.name)
+                raise versions.not_found(connection, f"experiment {experiment.name!r}", experiment.name)
             writer.delete_experiment(connection, found)
 
     def close(self) -> None:
@@ -179,9 +177,9 @@ class Session:
 
     def _find(self, connection: Connection, experiment: Experiment) -> str | None:
         """Find what is stored of an experiment: the version with its id, else the newest of its name."""
-        return reader.find_experiment(
+        return versions.find_experiment(
             connection, id_experiment=str(experiment.id_experiment)
-        ) or reader.find_experiment(connection, name=experiment.name)
+        ) or versions.find_experiment(connection, name=experiment.name)
 
     def _make_room(self, connection: Connection, experiment: Experiment, if_exists: IfExists) -> uuid.UUID:
         """Make room for an experiment; returns the id under which it is stored."""
@@ -207,8 +205,8 @@ class Session:
         writer.add_session(connection, record._replace(finished_at=now()))
 
     def __repr__(self) -> str:
-        with self.db.reading() as connection:
-            names = [] if connection is None else reader.list_names(connection)
+        with self.db.fetching() as connection:
+            names = [] if connection is None else versions.list_names(connection)
         return f'Session(db="{self.db}", experiments({len(names)})={shorten(names)})'
 
     def _repr_html_(self) -> str:

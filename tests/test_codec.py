@@ -34,11 +34,24 @@ from hypothesis import strategies as st
 
 from pytest_mltraq import Bunch, CorruptDataError, Sequence, UnsupportedTypeError
 from pytest_mltraq.bunch import FrozenBunch
-from pytest_mltraq.codec import Encoded, Objects, Stored, decode_document, dump_json, encode_document, load_json
+from pytest_mltraq.codec import (
+    Encoded,
+    Objects,
+    Stored,
+    decode_document,
+    dump_json,
+    encode_document,
+    find_refused,
+    load_json,
+)
+from pytest_mltraq.codec.document import columns_of
 from tests.exact import same
 from tests.strategies import any_float, any_text, arrays, names, scalars, values
 
 DEEP = 150
+
+USUAL = {"loss": 0.5, "steps": 3, "model": "tree", "done": True, "note": None}
+"""Fields such as a run of an experiment has, and the next one too."""
 
 
 def no_objects(digest: str) -> Stored:
@@ -157,6 +170,43 @@ def test_a_number_of_any_size_comes_back(value: Any) -> None:
 def test_a_container_comes_back(value: Any) -> None:
     """Lists, tuples, sets, dicts with any hashable key and bunches come back, with all that is in them, in its order."""
     assert same(there_and_back(value), value)
+
+
+@pytest.mark.parametrize("name", USUAL)
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, -math.inf, 1.7e308, 7, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, True, None, "", "\0", "\ud800", "\\",
+     np.float64(1), (1,)],
+    ids=repr,
+)  # fmt: skip
+def test_a_run_is_checked_as_if_it_were_the_first(name: str, value: Any) -> None:
+    """What is remembered of a run's fields hides nothing in those of the next, which mostly are of the same types."""
+    fields = {**USUAL, name: value}
+    objects: Objects = {}
+
+    encode_document(USUAL, "fields", {})
+    encoded = encode_document(fields, "fields", objects)
+
+    types = None if encoded.types is None else load_json(dump_json(encoded.types), "types")
+    assert same(dict(decode_document(encoded.document, types, objects.__getitem__, "fields")), fields)
+    assert sorted(encoded.columns) == sorted(columns_of(encoded.document, types))
+    assert "\\u0000" not in encoded.document
+
+
+def test_a_name_is_checked_as_if_it_were_the_first() -> None:
+    """A name that only equals one of the run before is refused; other names are other columns."""
+
+    class Text(str):
+        __slots__ = ()
+
+    encode_document(USUAL, "fields", {})
+    errors = [refusal({Text(name): value for name, value in USUAL.items() if name == "loss"})]
+    encode_document({"loss": 0.5}, "fields", {})
+    errors += [refusal({Text("loss"): 0.5}), *find_refused({Text("loss"): 0.5}, "fields")]
+
+    assert [str(error).partition(":")[0] for error in errors] == ["fields"] * 3
+    assert encode_document({"loss": 0.5, "a": 1.5}, "fields", {}).columns == (("number", ("loss", "a")),)
+    assert encode_document({"loss": 0.5, "b": 1.5}, "fields", {}).columns == (("number", ("loss", "b")),)
 
 
 @given(st.dictionaries(names, values, max_size=5))

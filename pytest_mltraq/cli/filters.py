@@ -53,7 +53,7 @@ def check_experiment(connection: Connection, name: str) -> None:
     Raises:
         NotFoundError: it isn't; the message says which one is near.
     """
-    from pytest_mltraq.storage import reader
+    from pytest_mltraq.storage import versions
 
-    if reader.find_experiment(connection, name=name) is None:
-        raise reader.not_found(connection, f"experiment {name!r}", name)
+    if versions.find_experiment(connection, name=name) is None:
+        raise versions.not_found(connection, f"experiment {name!r}", name)

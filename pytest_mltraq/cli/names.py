@@ -42,7 +42,7 @@ def complete(names: Callable[[Connection], list[str]]) -> Callable[..., list[Com
 
 def experiment_names(connection: Connection) -> list[str]:
     """Return the names of the stored experiments."""
-    from pytest_mltraq.storage.reader import list_names
+    from pytest_mltraq.storage.versions import list_names
 
     return list_names(connection)
 

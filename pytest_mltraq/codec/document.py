@@ -17,7 +17,6 @@ Other types are in the modules of their families.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -25,7 +24,7 @@ import orjson
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch, lazy
 from pytest_mltraq.codec.decoder import Decoder, StoredValue
-from pytest_mltraq.codec.encoder import Encoder, are_plain, is_finite, member_path
+from pytest_mltraq.codec.encoder import Encoder, are_plain, member_path
 from pytest_mltraq.codec.forms import (
     EXACT,
     IN_PLACE,
@@ -50,6 +49,7 @@ from pytest_mltraq.codec.forms import (
     load_object,
     references,
 )
+from pytest_mltraq.codec.shapes import find_shape, group
 from pytest_mltraq.codec.text import odd_text
 from pytest_mltraq.errors import CorruptDataError, UnsupportedTypeError
 
@@ -179,33 +179,16 @@ def columns_of(document: str, types: Mapping[str, Entry] | None) -> Columns:
 def _encode_exact(values: dict[str, Any]) -> Encoded | None:
     """Encode values that JSON says exactly, and all at once; None where one of them is another."""
     items = dict.values(values)
-    kinds = set(map(type, items))
-    if not kinds <= EXACT or not is_finite(items, kinds) or (int in kinds and not _are_short(items, kinds)):
+    shape = find_shape(values)
+    if shape is None or not shape.is_exact(items):
         return None
     try:
         document = orjson.dumps(values)
     except TypeError:  # a name that is no text, an integer beyond 64 bits or a lone surrogate
         return None
-    if b"\\" in document and not are_plain([*values, *(item for item in items if type(item) is str)]):
+    if shape.has_text and b"\\" in document and not are_plain([item for item in items if type(item) is str]):
         return None  # NUL, which JSON escapes
-    columns: Columns
-    if len(kinds) == 1:
-        columns = _of_one_kind(KINDS[kinds.pop()], tuple(values))
-    else:
-        columns = _grouped((name, KINDS[type(item)]) for name, item in zip(values, items, strict=True))
-    return Encoded(document.decode(), None, columns, ())
-
-
-@functools.lru_cache(maxsize=16)
-def _of_one_kind(kind: str, names: tuple[str, ...]) -> Columns:
-    """Group the names of values of one kind; runs of an experiment share the result."""
-    return ((kind, names),)
-
-
-def _are_short(items: Iterable[Any], kinds: set[type]) -> bool:
-    """Whether the integers among the items are those of a database, of 64 bits with a sign."""
-    integers = items if len(kinds) == 1 else [item for item in items if type(item) is int]
-    return min(integers) >= -MAX_BIGINT and max(integers) < MAX_BIGINT
+    return Encoded(document.decode(), None, shape.columns, ())
 
 
 def _columns(plain: Mapping[str, Plain], types: Mapping[str, Entry]) -> Columns:
@@ -220,14 +203,7 @@ def _columns(plain: Mapping[str, Plain], types: Mapping[str, Entry]) -> Columns:
             kind = "number"
         if kind is not None:
             kinds.append((name, kind))
-    return _grouped(kinds)
-
-
-def _grouped(kinds: Iterable[tuple[str, str]]) -> Columns:
-    groups: dict[str, list[str]] = {}
-    for name, kind in kinds:
-        groups.setdefault(kind, []).append(name)
-    return tuple((kind, tuple(names)) for kind, names in groups.items())
+    return group(kinds)
 
 
 class _Digests:

@@ -181,13 +181,19 @@ class Database:
             SchemaVersionError: the tables are older; the first transaction that writes upgrades them.
         """
         with self._begun() as connection:
-            version = None if connection is None else migrations.read_version(connection, self.url)
-            if connection is None or version is None:
-                yield None
-            else:
-                if not older:
-                    migrations.refuse_older(version, self.url)
-                yield connection
+            yield connection if self._has_tables(connection, older=older) else None
+
+    @contextlib.contextmanager
+    def fetching(self) -> Iterator[Connection | SQLiteConnection | None]:
+        """Open a transaction as `reading` does, for what reads by `rows.execute`: of a file, it needs no SQLAlchemy."""
+        with self.looking() as connection:
+            yield connection if self._has_tables(connection) else None
+
+    def _has_tables(self, connection: Connection | SQLiteConnection | None, *, older: bool = False) -> bool:
+        version = None if connection is None else migrations.read_version(connection, self.url)
+        if version is not None and not older:
+            migrations.refuse_older(version, self.url)
+        return version is not None
 
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Connection | None]:

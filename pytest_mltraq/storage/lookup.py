@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 
 from pytest_mltraq.codec import load_json
 from pytest_mltraq.errors import NotFoundError, near
-from pytest_mltraq.storage.reader import find_experiment, list_names
 from pytest_mltraq.storage.schema import experiments, runs, sessions, views
+from pytest_mltraq.storage.versions import find_experiment, list_names
 
 Kind = Literal["session", "experiment", "run"]
 

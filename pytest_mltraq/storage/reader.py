@@ -5,19 +5,16 @@ from __future__ import annotations
 import contextlib
 import datetime
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
-
-from sqlalchemy import Row, func, select
-from sqlalchemy.engine import Connection
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
 from pytest_mltraq.codec import decode_document, load_json, load_object
-from pytest_mltraq.errors import CorruptDataError, NotFoundError, near
+from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.run import Run, RunError, StepTime
 from pytest_mltraq.steps import StepCode
 from pytest_mltraq.storage.objects import ObjectSource
-from pytest_mltraq.storage.schema import experiments, runs, sessions
+from pytest_mltraq.storage.rows import Connection, execute
 
 
 class StoredExperiment(NamedTuple):
@@ -33,60 +30,29 @@ class StoredExperiment(NamedTuple):
     runs: list[Run]
 
 
-def list_experiments(connection: Connection) -> list[Mapping[str, Any]]:
-    """Return all versions of all experiments, in the order in which they were stored."""
-    counted = select(runs.c.id_experiment, func.count().label("runs")).group_by(runs.c.id_experiment).subquery()
-    query = (
-        select(
-            experiments.c.id_experiment,
-            experiments.c.name,
-            experiments.c.id_session,
-            experiments.c.created_at,
-            func.coalesce(counted.c.runs, 0).label("runs"),
-            sessions.c.branch,
-            sessions.c.commit,
-        )
-        .join(sessions, sessions.c.id == experiments.c.id_session)
-        .outerjoin(counted, counted.c.id_experiment == experiments.c.id_experiment)
-        .order_by(experiments.c.created_at, experiments.c.id_experiment)
-    )
-    return [dict(row) for row in connection.execute(query).mappings()]
+class _ExperimentRow(NamedTuple):
+    id_experiment: str
+    name: str
+    fields: str
+    config: str
+    types: str | None
+    code: str
+    doc: str | None
+    nodeid: str | None
 
 
-def list_names(connection: Connection) -> list[str]:
-    """Return the names of the stored experiments, in the order of their first versions."""
-    first = func.min(experiments.c.created_at)
-    query = select(experiments.c.name).group_by(experiments.c.name).order_by(first, experiments.c.name)
-    return list(connection.execute(query).scalars())
-
-
-def find_experiment(
-    connection: Connection, *, name: str | None = None, id_experiment: str | None = None, session: str | None = None
-) -> str | None:
-    """Return the id of the newest version of an experiment, or None.
-
-    Args:
-        connection: in a transaction.
-        name: its name.
-        id_experiment: its id.
-        session: the session that stored it.
-    """
-    query = select(experiments.c.id_experiment)
-    if id_experiment is not None:
-        query = query.where(experiments.c.id_experiment == id_experiment)
-    if name is not None:
-        query = query.where(experiments.c.name == name)
-    if session is not None:
-        query = query.where(experiments.c.id_session == session)
-    newest = query.order_by(experiments.c.created_at.desc(), experiments.c.id_experiment.desc()).limit(1)
-    return connection.execute(newest).scalar()
-
-
-def not_found(connection: Connection | None, what: str, name: str) -> NotFoundError:
-    """Make the error for an experiment that is not stored."""
-    known = list_names(connection) if connection is not None else []
-    message = f"{what} is not stored; {near(name, known)}"
-    return NotFoundError(message)
+class _RunRow(NamedTuple):
+    id_run: str
+    seed: int
+    params: str
+    fields: str
+    types: str | None
+    steps: str
+    outcome: str | None
+    error: str | None
+    started_at: Any
+    duration_s: float | None
+    attempts: int
 
 
 def load_experiment(connection: Connection, id_experiment: str, source: ObjectSource) -> StoredExperiment:
@@ -100,10 +66,11 @@ def load_experiment(connection: Connection, id_experiment: str, source: ObjectSo
     Raises:
         CorruptDataError: what is stored of it can't be read.
     """
-    row = connection.execute(select(experiments).where(experiments.c.id_experiment == id_experiment)).one()
+    query = f"SELECT {', '.join(_ExperimentRow._fields)} FROM experiments WHERE id_experiment = ?"  # noqa: S608
+    row = _ExperimentRow(*execute(connection, query, id_experiment).first())
     types = read_types(row, id_experiment)
     source.expect(row.types)
-    query = select(runs).where(runs.c.id_experiment == id_experiment).order_by(runs.c.position, runs.c.id_run)
+    query = f"SELECT {', '.join(_RunRow._fields)} FROM runs WHERE id_experiment = ? ORDER BY position, id_run"  # noqa: S608
     with _readable(f"experiment {row.id_experiment}"):
         found = StoredExperiment(
             uuid.UUID(row.id_experiment),
@@ -113,7 +80,7 @@ def load_experiment(connection: Connection, id_experiment: str, source: ObjectSo
             [StepCode(**code) for code in load_json(row.code, "code")],
             row.doc,
             row.nodeid,
-            [_load_run(run, source) for run in connection.execute(query)],
+            [_load_run(_RunRow(*run), source) for run in execute(connection, query, id_experiment)],
         )
     source.look(connection)
     return found
@@ -131,12 +98,12 @@ def _readable(path: str) -> Iterator[None]:
         raise CorruptDataError(path, message) from error
 
 
-def _load_run(row: Row[Any], source: ObjectSource) -> Run:
+def _load_run(row: _RunRow, source: ObjectSource) -> Run:
     with _readable(f"run {row.id_run}"):
         return _restore_run(row, source)
 
 
-def _restore_run(row: Row[Any], source: ObjectSource) -> Run:
+def _restore_run(row: _RunRow, source: ObjectSource) -> Run:
     types, of_run = read_types(row, row.id_run), f"run {row.id_run}: "
     source.expect(row.types)
     params = decode_document(
@@ -152,7 +119,7 @@ def _restore_run(row: Row[Any], source: ObjectSource) -> Run:
     return run
 
 
-def read_types(row: Row[Any], what: str) -> dict[str, Any]:
+def read_types(row: Any, what: str) -> dict[str, Any]:
     """Return what JSON lost of a row's documents.
 
     Raises:
