@@ -44,6 +44,7 @@ from pytest_mltraq.codec import (
     find_refused,
     load_json,
 )
+from pytest_mltraq.codec.bundle import pack
 from pytest_mltraq.codec.document import columns_of
 from tests.exact import same
 from tests.strategies import any_float, any_text, arrays, names, scalars, values
@@ -985,12 +986,60 @@ def test_other_params_are_refused_like_fields() -> None:
 # -- damaged and hostile data ------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_type_is_corrupt_data() -> None:
-    """What a newer version wrote is refused by name, with its path."""
-    error = corrupt(None, ["hologram", 1])
+def _bundle(plain: Any, types: Any = None) -> Stored:
+    return Stored("bundle", b"".join(pack(plain, types or {}, [])))
 
-    assert "value" in error.path
-    assert "hologram" in str(error)
+
+NEWER: dict[str, tuple[list[Any], Stored | None, str]] = {
+    "type": (["hologram", 1], None, "fields.value"),
+    "type of a family": (["numpy.hologram", 1], None, "fields.value"),
+    "type inside": (["list", {"0": ["hologram"]}], None, "fields.value[0]"),
+    "kind of object": (["numpy.array", "digest"], Stored("hologram", b""), "fields.value"),
+    "kind of pandas array": (["pandas.array", "digest"], _bundle({"kind": "hologram"}), "fields.value"),
+    "kind of sparse array": (["scipy.sparse", "digest"], _bundle({"kind": "hologram"}), "fields.value"),
+    "kind of path": (["path", "hologram", None], None, "fields.value"),
+    "dtype of polars": (["polars.series", "digest"], None, "fields.value"),
+}
+
+
+@pytest.mark.parametrize("what", NEWER)
+def test_what_a_newer_version_wrote_says_so(what: str) -> None:
+    """A form that this version doesn't know is refused by name, with its path and how the package is upgraded."""
+    entry, stored, path = NEWER[what]
+    if what == "dtype of polars":
+        _, objects = encode(pl.Series("a", [1]))
+        (good,) = objects.values()
+        stored = Stored("bundle", bytes(good.data).replace(b'"Int64"', b'"hologram"'))
+
+    error = corrupt(["x"], entry, {} if stored is None else {"digest": stored})
+
+    assert error.path == path
+    assert f"unknown {what.removesuffix(' of a family').removesuffix(' inside')} '" in error.message
+    assert "hologram" in error.message
+    assert "a newer version of pytest-mltraq wrote it, which 'pip install --upgrade pytest-mltraq' installs" in str(
+        error
+    )
+
+
+def test_a_library_that_is_missing_is_named() -> None:
+    """What needs a library that isn't installed says so; other values are read."""
+    encoded, objects = encode(pl.Series("a", [1]))
+    assert objects
+    code = (
+        "import sys\n"
+        "sys.modules['polars'] = None\n"
+        "from pytest_mltraq import CorruptDataError\n"
+        "from pytest_mltraq.codec import decode_document\n"
+        f"found = decode_document({encoded.document!r}, {encoded.types!r}, lambda _: None, 'fields')\n"
+        "try:\n"
+        "    found['value']\n"
+        "except CorruptDataError as error:\n"
+        "    print(error)"
+    )
+
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert answer == "fields.value: reading what is stored as 'polars.series' needs polars, which is not installed\n"
 
 
 @pytest.mark.parametrize(

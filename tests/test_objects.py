@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import pytest_mltraq as mltraq
+from pytest_mltraq.storage.keeping import Rule, prune
 from pytest_mltraq.storage.objects import LARGE, PIECE, referenced_digests, unreferenced_objects
 from tests.exact import same
 
@@ -127,3 +128,35 @@ def test_what_is_no_content_is_corrupt_data(tmp_path: Path, data: str) -> None:
 
     with pytest.raises(mltraq.CorruptDataError, match="weights"):
         mltraq.create_session(str(file)).load_experiment("example").runs.first().fields.weights.sum()
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM objects", "UPDATE objects SET kind = 'nonsense'"])
+def test_scalars_do_not_notice_that_objects_are_gone(database_url: str, statement: str) -> None:
+    """Loading, `df()` of scalar fields and views read no object: none of them notices what happened to it."""
+    persist(database_url, "example", weights=WEIGHTS, large=bytes(LARGE), loss=0.5, step=np.float32(0.25))
+    session = mltraq.create_session(database_url)
+    with session.db.writing() as connection:
+        connection.exec_driver_sql(statement)
+
+    experiment = session.load_experiment("example")
+
+    assert experiment.runs.df(fields=["loss", "step"]).iloc[0, 1:].tolist() == [0.5, np.float32(0.25)]
+    assert session.db.query("SELECT loss, step FROM experiment_example").iloc[0].tolist() == [0.5, 0.25]
+    with pytest.raises(mltraq.CorruptDataError, match="weights"):
+        experiment.runs.df()
+
+
+def test_pruning_removes_the_object_of_the_last_run_that_had_it(database_url: str) -> None:
+    """While another run has it, it stays; when the last one is deleted, the next pruning takes it away."""
+    first = persist(database_url, "first", weights=WEIGHTS)
+    second = persist(database_url, "second", weights=WEIGHTS)
+    database = mltraq.create_session(database_url).db
+
+    counts = []
+    for experiment in (first, second):
+        experiment.delete()
+        with database.writing() as connection:
+            prune(connection, Rule(newest=99), None)
+        counts.append(int(database.query("SELECT count(*) AS n FROM objects")["n"].iloc[0]))
+
+    assert counts == [1, 0]

@@ -8,6 +8,10 @@ A mapping of values (the params, config or fields of a run) becomes three things
   JSON says exactly has no entry. `{"when": ["datetime"], "loss": ["float", "000000000000f87f"]}`;
 * **objects**: what has no short JSON form (arrays, tables, sequences, long bytes), each once by its digest.
 
+None of them has a version number: a name of a restorer, of a kind of object or of a kind inside of one stands for its form for ever.
+A form that changes gets another name, so that a database of any age is read, and an older version of this package says of what it
+doesn't know that a newer one wrote it. How rows hold them is the schema's, which has a version.
+
 User data and type entries are in different documents, so a user's value can never be taken for a type entry.
 Nothing here imports or calls what stored data names: an entry is looked up in a fixed table of restorers.
 
