@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -193,7 +194,9 @@ class Recording:
         try:
             return (yield)
         finally:
-            self._finish(int(exitstatus))
+            # A second Ctrl-C, while pytest reports the first one, comes before pytest says that the session was interrupted.
+            is_interrupted = isinstance(sys.exception(), KeyboardInterrupt)
+            self._finish(int(pytest.ExitCode.INTERRUPTED if is_interrupted else exitstatus))
             if self._failure:
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 

@@ -85,7 +85,7 @@ def test_an_interrupt_stores_what_workers_reported_and_what_they_were_at(
     assert rows(FINISHED) == [(1, 2)]
 
 
-@pytest.mark.parametrize("place", ["fixture", "hook"])
+@pytest.mark.parametrize("place", ["fixture", "hook", "report"])
 def test_a_second_interrupt_loses_nothing(pytester: pytest.Pytester, rows: Rows, place: str) -> None:
     """Ctrl-C again, while pytest tears down what the first one left, ends it at once; the runs are stored all the same."""
     pytester.makeconftest(
@@ -102,6 +102,10 @@ def test_a_second_interrupt_loses_nothing(pytester: pytest.Pytester, rows: Rows,
 
         def pytest_sessionfinish():
             if {place!r} == "hook":
+                os.kill(os.getpid(), signal.SIGINT)
+
+        def pytest_keyboard_interrupt():
+            if {place!r} == "report":
                 os.kill(os.getpid(), signal.SIGINT)
         """
     )
