@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from pytest_mltraq.bunch import Bunch, FrozenBunch
 from pytest_mltraq.git import ask_git
 from pytest_mltraq.passwords import without_password
 
@@ -154,10 +155,12 @@ _DIST_INFO: Final = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info")
 _PULL_REQUEST: Final = re.compile(r"(?:^|refs/pull/|/pull/|/pull-requests/)(\d+)(?:/merge|/head)?$")
 _BRANCH: Final = re.compile(r"(?:refs/heads/)?(?!refs/)(.+)")
 _SECRET_NAME: Final = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
-_SECRET_KEY: Final = re.compile(
-    r"(?:.*[_-])?(?:password|passwd|passphrase|secret|token|credentials?|(?:api|access|secret|private)[_-]?key)",
-    re.IGNORECASE,
+_SECRET_WORD: Final = r"(?:password|passwd|passphrase|secret|token|credentials?|(?:api|access|secret|private)[_-]?key)"  # noqa: S105 - a pattern
+_SECRET_KEY: Final = re.compile(rf"(?:.*[_-])?{_SECRET_WORD}", re.IGNORECASE)
+_SECRET_ITEM: Final = re.compile(
+    rf"((?<![\w-])(?:[\w-]*[_-])?{_SECRET_WORD}['\"]?\s*:(?!:)\s*)(?:'[^']*'|\"[^\"]*\"|[^\s'\",}}\]]+)", re.IGNORECASE
 )
+"""An item of a dict as Python writes it, or as YAML does."""
 
 
 def capture(folder: Path, arguments: Sequence[str], variables: Mapping[str, str] = os.environ) -> Environment:
@@ -253,7 +256,7 @@ def without_secrets(arguments: Sequence[str]) -> str:
         elif equals and _SECRET_NAME.search(name):
             safe.append(f"{name}=***")
         else:
-            safe.append(without_password(argument))
+            safe.append(_SECRET_ITEM.sub(r"\1***", without_password(argument)))
         secret = not equals and not secret and argument.startswith("-") and bool(_SECRET_NAME.search(argument))
     return shlex.join(safe)
 
@@ -268,10 +271,20 @@ def hide_secrets(config: Mapping[str, Any]) -> dict[str, Any]:
         >>> hide_secrets({"hub_token": "s3cret", "tokenizer": "bpe", "max_tokens": 5, "db": "x://ann:s3cret@db"})
         {'hub_token': '***', 'tokenizer': 'bpe', 'max_tokens': 5, 'db': 'x://ann:***@db'}
     """
-    return {
-        name: ("***" if _SECRET_KEY.fullmatch(name) else without_password(value)) if isinstance(value, str) else value
-        for name, value in dict(config).items()  # a Bunch may have an item called `items`
-    }
+    return {name: _hide(name, value) for name, value in dict(config).items()}  # a Bunch may have an item called `items`
+
+
+def _hide(name: Any, value: Any) -> Any:
+    """Hide the secrets in a value, and in what is in it."""
+    if isinstance(value, str):
+        is_secret = isinstance(name, str) and _SECRET_KEY.fullmatch(name)
+        return "***" if is_secret else without_password(value)
+    kind: Any = type(value)
+    if kind in (dict, Bunch, FrozenBunch):
+        return kind({key: _hide(key, item) for key, item in dict(value).items()})
+    if kind in (list, tuple):
+        return kind(_hide(None, item) for item in value)
+    return value
 
 
 def _with_ci(revision: Revision, provider: Provider | None, variables: Mapping[str, str]) -> Revision:

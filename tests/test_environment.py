@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from pytest_mltraq import environment
-from pytest_mltraq.environment import Revision, capture, git_revision, without_secrets
+from pytest_mltraq.bunch import Bunch
+from pytest_mltraq.environment import Revision, capture, git_revision, hide_secrets, without_secrets
 from pytest_mltraq.passwords import without_password
+from tests.exact import same
 from tests.repository import git, make_repository
 
 
@@ -510,6 +512,9 @@ def test_a_command_line_can_be_pasted_into_a_shell() -> None:
         ["--mltraq-config=api_key=s3cret"],
         ["--client-secret", "s3cret", "--token", "s3cret"],
         ["--auth=ann:s3cret"],
+        ["--mltraq-config", "hub={'user': 'ann', 'password': 's3cret', 'retries': 3}"],
+        ['--mltraq-config=hub={\'deep\': [{"api_key": "it\'s s3cret"}]}'],
+        ["--headers={token: s3cret}"],
     ],
     ids=" ".join,
 )
@@ -529,6 +534,8 @@ def test_a_secret_in_the_command_line_is_hidden(arguments: list[str]) -> None:
         "pytest --mltraq-db=results.db",
         "pytest --maxfail=1 --lf",
         "pytest http://host:80/x@y",
+        "pytest --mltraq-config=max_tokens:5,tokenizer:bpe",
+        "pytest tests/test_token.py::test_secret",
     ],
 )
 def test_a_command_line_without_secrets_is_kept(arguments: str) -> None:
@@ -549,3 +556,25 @@ def test_a_command_line_without_secrets_is_kept(arguments: str) -> None:
 def test_passwords_of_urls_are_hidden_in_any_text(text: str, shown: str) -> None:
     """Only the password is replaced, and only in a URL."""
     assert without_password(text) == shown
+
+
+def test_secrets_in_config_are_hidden_however_deep() -> None:
+    """In dicts in lists in dicts; what is no secret stays what it is."""
+    config = Bunch(
+        hub=Bunch(user="ann", password="s3cret", options=({"api_key": "s3cret"}, 3)),  # noqa: S106
+        mirrors=["https://ann:s3cret@mirror/x", "https://mirror/y"],
+        model={"tokenizer": "bpe", 5: "five", "max_tokens": 5},
+        weights=[0.5, None],
+    )
+
+    hidden = hide_secrets(config)
+
+    assert same(
+        hidden,
+        {
+            "hub": Bunch(user="ann", password="***", options=({"api_key": "***"}, 3)),  # noqa: S106
+            "mirrors": ["https://ann:***@mirror/x", "https://mirror/y"],
+            "model": {"tokenizer": "bpe", 5: "five", "max_tokens": 5},
+            "weights": [0.5, None],
+        },
+    )

@@ -45,6 +45,7 @@ PLANTED = {
 }
 ARGUMENTS = (
     f"--mltraq-config=hub_token={SECRET}",
+    f"--mltraq-config=nested={{'deep': {{'password': '{SECRET}'}}}}",
     f"--mltraq-config=mirror=https://ann:{SECRET}@mirror/x",
     "--mltraq-tag=planted",
     f"--hub-password={SECRET}",
