@@ -6,7 +6,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DIGITS: Final = 4
 AT_ONCE: Final = 100
+
+_HISTORY: Final = ("session", "started", "branch", "commit", "n", "mean", "sd", "level changed")
 
 _COLUMNS: Final = (
     ("verdict", "verdict"),
@@ -123,15 +125,13 @@ def history(
             else f"there is no group {group!r}; {near(str(group), found)}"
         )
         raise NotFoundError(message)
-    tables = [_history_table(label, metric, series) for label, series in wanted.items()]
+    found_changes = {label: _history_of(series) for label, series in wanted.items()}
+    tables = [_history_table(f"{metric} {label}".strip(), one) for label, one in found_changes.items()]
     document = [
-        {"group": label, "sessions": [dict(zip(table.columns, row, strict=True)) for row in table.rows]}
-        for label, table in zip(wanted, tables, strict=True)
+        {"group": label, "sessions": [dict(zip(_HISTORY, row, strict=True)) for row in one.rows]}
+        for label, one in found_changes.items()
     ]
-    flat = Table(
-        ["group", *tables[0].columns],
-        [[label, *row] for label, table in zip(wanted, tables, strict=True) for row in table.rows],
-    )
+    flat = Table(["group", *_HISTORY], [[label, *row] for label, one in found_changes.items() for row in one.rows])
     return Report(tables, document, flat)
 
 
@@ -160,7 +160,21 @@ def _series(
     yield from series.items()
 
 
-def _history_table(label: str, metric: str, series: Sequence[tuple[Version, Group]]) -> Table:
+class _History(NamedTuple):
+    """What a metric of a group was over sessions.
+
+    Attributes:
+        rows: a row for each session, with the columns `_HISTORY`.
+        changes: how much the level changed in a session, and what part of the level before that is; by place.
+        autocorrelation: of neighbouring sessions, where it makes changes doubtful; else None.
+    """
+
+    rows: list[tuple[Any, ...]]
+    changes: dict[int, tuple[float, float | None]]
+    autocorrelation: float | None
+
+
+def _history_of(series: Sequence[tuple[Version, Group]]) -> _History:
     from pytest_mltraq.change_points import autocorrelation, find_change_points, is_autocorrelated
 
     values = [[value for value in group.values().values() if math.isfinite(value)] for _, group in series]
@@ -168,31 +182,32 @@ def _history_table(label: str, metric: str, series: Sequence[tuple[Version, Grou
     found = find_change_points(means)
     bounds = [0, *found, len(means)]
     levels = [statistics.fmean(means[begin:end]) for begin, end in itertools.pairwise(bounds)]
-    changes = {at: levels[number + 1] - levels[number] for number, at in enumerate(found)}
+    changes: dict[int, tuple[float, float | None]] = {}
+    for at, (before, after) in zip(found, itertools.pairwise(levels), strict=True):
+        changes[at] = after - before, (after - before) / abs(before) if before else None
     rows = []
     for at, ((version, _), of_session) in enumerate(zip(series, values, strict=True)):
         earlier = version.earlier
-        change: Any = None
-        if at in changes:
-            before = levels[found.index(at)]
-            change = f"{changes[at]:+.{DIGITS}g}" + (f" ({changes[at] / abs(before):+.1%})" if before else "")
-        rows.append(
-            (
-                earlier.id_session[:SESSION_DIGITS],
-                earlier.started_at,
-                earlier.branch,
-                None if earlier.commit is None else earlier.commit[:COMMIT_DIGITS],
-                len(of_session),
-                rounded(means[at]),
-                rounded(statistics.stdev(of_session)) if len(of_session) > 1 else None,
-                change,
-            )
-        )
+        sd = statistics.stdev(of_session) if len(of_session) > 1 else None
+        where = (earlier.id_session, earlier.started_at, earlier.branch, earlier.commit)
+        rows.append((*where, len(of_session), means[at], sd, changes[at][0] if at in changes else None))
+    return _History(rows, changes, autocorrelation(means, found) if is_autocorrelated(means, found) else None)
+
+
+def _history_table(title: str, history: _History) -> Table:
+    """Return it as people read it: ids and numbers with as many digits as say something."""
+    rows = []
+    for at, (session, started, branch, commit, n, mean, sd, _) in enumerate(history.rows):
+        change: str | None = None
+        if at in history.changes:
+            absolute, relative = history.changes[at]
+            change = f"{absolute:+.{DIGITS}g}" + ("" if relative is None else f" ({relative:+.1%})")
+        where = (session[:SESSION_DIGITS], started, branch, None if commit is None else commit[:COMMIT_DIGITS])
+        rows.append((*where, n, rounded(mean), rounded(sd), change))
     note = None
-    if is_autocorrelated(means, found):
+    if history.autocorrelation is not None:
         note = (
-            f"{f'{metric} {label}'.strip()}: neighbouring sessions resemble each other (autocorrelation {autocorrelation(means, found):.2f}): "
+            f"{title}: neighbouring sessions resemble each other (autocorrelation {history.autocorrelation:.2f}): "
             f"some of the changes may be none"
         )
-    columns = ("session", "started", "branch", "commit", "n", "mean", "sd", "level changed")
-    return Table(columns, rows, f"{metric} {label}".strip(), note)
+    return Table(_HISTORY, rows, title, note)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import statistics
 import tomllib
 from pathlib import Path
 
 import pytest
 
+import pytest_mltraq as mltraq
 from pytest_mltraq.metric import make_metric, to_plain
 from pytest_mltraq.storage import Database
 from pytest_mltraq.storage.writer import replace_verdicts
@@ -62,7 +65,12 @@ def test_the_history_of_a_metric_says_where_its_level_changed(database_url: str)
     tree, svc = json.loads(result.stdout)
     assert (tree["group"], svc["group"]) == ("model:tree", "model:svc")
     changed = [row for row in tree["sessions"] if row["level changed"]]
-    assert [(row["commit"], row["level changed"].startswith("+1")) for row in changed] == [("8888888", True)]
+    # A program gets whole ids, and numbers as they are.
+    assert [(row["commit"], row["level changed"]) for row in changed] == [("8" * 40, pytest.approx(1, abs=0.01))]
+    assert tree["sessions"][1]["mean"] == statistics.fmean([1 - 0.012, 1 + 0.012 / 3])
+    assert tree["sessions"][0]["session"] in set(mltraq.create_session(database_url).ls()["id_session"])
+    shown = run("history", "iris", "accuracy", "--db", database_url, "--group", "model:tree", "--branch", "main").stdout
+    assert re.search(r"^\w{8}-\w{4} .* 8888888 .* \+1 \(\+\d+\.\d%\)$", shown, re.MULTILINE)
     assert (len(tree["sessions"]), tree["sessions"][0]["n"]) == (16, 2)
     assert all(row["level changed"] is None for row in svc["sessions"])
 
