@@ -105,6 +105,17 @@ def changed(trials: int) -> Iterator[Row]:
             series = [value + effect * (place >= at) for place, value in enumerate(noise(chance, kind))]
             score = add(score, find_change_points(series), at)
         yield score.row(f"one change of {effect:g}, {kind}")
+    for length in (5, 20):
+        chance = make_chance("passing", length)
+        score = Score(0, 0, 0)
+        for _ in range(trials):
+            at = chance.randrange(LENGTH // 5, LENGTH - LENGTH // 5 - length)
+            series = [value + 3 * (at <= place < at + length) for place, value in enumerate(noise(chance, "Gaussian"))]
+            found = find_change_points(series)
+            middle = at + length // 2  # each of the two changes takes what was found on its side
+            score = add(score, [cut for cut in found if cut <= middle], at)
+            score = add(score, [cut for cut in found if cut > middle], at + length)
+        yield score.row(f"two changes of 3, {length} commits apart, and back")
 
 
 def add(score: Score, found: list[int], change_at: int | None) -> Score:

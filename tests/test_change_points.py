@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from pytest_mltraq.change_points import (
     _energies,
+    _passing_energies,
     autocorrelation,
     find_change_points,
     is_autocorrelated,
@@ -46,6 +47,14 @@ def test_several_changes_are_found() -> None:
 
     assert find_change_points(series) == [20, 40, 60]
     assert level_start(series) == 60
+
+
+@pytest.mark.parametrize(("begin", "end"), [(15, 45), (25, 30), (28, 32)])
+def test_a_level_that_passes_is_found(begin: int, end: int) -> None:
+    """A mistake that is mended makes what comes after it like what was before."""
+    series = [*noise(begin), *noise(end - begin, 6), *noise(60 - end, seed=1)]
+
+    assert find_change_points(series) == [begin, end]
 
 
 def test_a_change_of_the_last_values_is_found() -> None:
@@ -120,6 +129,19 @@ def test_the_energy_distance_is_that_of_its_formula(values: list[float]) -> None
         between = 2 / (n * m) * sum(abs(x - y) for x in left for y in right)
         within = [sum(abs(x - y) for i, x in enumerate(part) for y in part[:i]) for part in (left, right)]
         expected = n * m / (n + m) * (between - within[0] / math.comb(n, 2) - within[1] / math.comb(m, 2))
+        assert energy == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=4, max_size=10))
+def test_the_energy_distance_of_a_passing_level_is_the_largest_of_those_that_end_somewhere(values: list[float]) -> None:
+    """It is the same formula, for the parts of the series that begin at its beginning."""
+    series = np.array(values)
+    distances = np.abs(series[:, None] - series[None, :])[None]
+    found = _passing_energies(distances)[0]
+
+    for at, energy in enumerate(found, start=2):
+        ends = range(at + 2, len(values) + 1)
+        expected = max(_energies(distances[:, :end, :end])[0][at - 2] for end in ends)
         assert energy == pytest.approx(expected, abs=1e-9)
 
 
