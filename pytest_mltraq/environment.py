@@ -176,12 +176,20 @@ def capture(folder: Path, arguments: Sequence[str], variables: Mapping[str, str]
         _with_ci(git_revision(folder), provider, variables),
         None if provider is None else _ci(provider, variables),
         platform.python_version(),
-        platform.platform(),
+        describe_platform(),
         platform.node(),
         installed_packages(sys.path),
         without_secrets(arguments),
         identify_process(os.getpid()),
     )
+
+
+def describe_platform() -> str:
+    """Return what `platform.platform()` does; on Linux without the process that it starts to ask for the processor."""
+    if sys.platform != "linux":
+        return platform.platform()
+    system, libc = os.uname(), "".join(platform.libc_ver())
+    return "-".join(filter(None, (system.sysname, system.release, system.machine, "with", libc))).replace(" ", "_")
 
 
 def identify_process(pid: int) -> str | None:

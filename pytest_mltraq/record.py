@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pytest_mltraq.bunch import FrozenBunch
-from pytest_mltraq.codec import NOWHERE, Encoded, Home, Objects, dump_json, encode_document
+from pytest_mltraq.codec import NOWHERE, Encoded, Home, Objects, Shape, dump_json, encode_document
 from pytest_mltraq.codec.forms import Buffer, Columns
 from pytest_mltraq.codec.text import readable
 from pytest_mltraq.environment import Environment, hide_secrets
@@ -99,6 +99,7 @@ def record_run(
     worker: str | None = None,
     objects: Objects | None = None,
     home: Home = NOWHERE,
+    shape: Shape | None = None,
 ) -> tuple[RunRecord, tuple[UnsupportedTypeError, ...]]:
     """Encode a run.
 
@@ -110,12 +111,13 @@ def record_run(
         worker: the process that ran it, under pytest-xdist.
         objects: what its params refer to.
         home: where it is going to be stored.
+        shape: of its fields, where it was found a moment ago.
 
     Returns:
         The record, and an error for each field that can't be stored and is not in it.
     """
     found: Objects = dict(objects) if objects else {}
-    fields = encode_document(run.fields, "fields", found, home)
+    fields = encode_document(run.fields, "fields", found, home, shape)
     record = RunRecord(
         id_run=str(run.id_run),
         position=position,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mltraq import environment
 from pytest_mltraq.bunch import frozen
-from pytest_mltraq.codec import Home
+from pytest_mltraq.codec import Home, Shape, find_shape
 from pytest_mltraq.errors import AlreadyExistsError, ConfigurationError, UnsupportedTypeError
 from pytest_mltraq.experiment import Experiment, IfExists, Runs, shorten
 from pytest_mltraq.hooks import Hooks, hooks_of
@@ -26,7 +27,7 @@ from pytest_mltraq.record import (
     record_run,
     record_session,
 )
-from pytest_mltraq.run import new_id
+from pytest_mltraq.run import Run, new_id
 from pytest_mltraq.storage import Database, reader, versions, writer
 from pytest_mltraq.storage.objects import ObjectSource
 from pytest_mltraq.storage.rows import Connection, lock_writers
@@ -134,8 +135,11 @@ class Session:
 
     def persist(self, experiment: Experiment, if_exists: IfExists) -> None:
         """Store an experiment; see `Experiment.persist`."""
-        runs = _record_runs(experiment, self._home)
-        with self.db.connected() as connection, self.db.transaction(connection):
+        with (
+            _recording_runs(list(experiment.runs.values()), self._home) as runs,
+            self.db.connected() as connection,
+            self.db.transaction(connection),
+        ):
             lock_writers(connection)
             id_experiment = self._make_room(connection, experiment, if_exists)
             self._store_session(connection)
@@ -247,19 +251,41 @@ def create_experiment(name: str | None = None, url: str | os.PathLike[str] | Non
     return Session(url).create_experiment(name, **fields)
 
 
-def _record_runs(experiment: Experiment, home: Home) -> list[RunRecord]:
-    """Encode the runs of an experiment for a database; all that can't be stored is said at once."""
-    records: list[RunRecord] = []
-    refused: list[UnsupportedTypeError] = []
-    with progress_bar("encoding", len(experiment.runs), unit="run") as advance:
-        for position, run in enumerate(experiment.runs.values()):
-            params, objects = encode_params(run, home)
-            record, errors = record_run(run, position=position, params=params, objects=objects, home=home)
-            records.append(record)
-            refused += errors
-            advance(1)
-    raise_refused(refused)
-    return records
+@contextlib.contextmanager
+def _recording_runs(runs: list[Run], home: Home) -> Iterator[Iterator[RunRecord]]:
+    """Encode runs for a database; all that can't be stored is said at once, and before anything is stored.
+
+    Runs of which nothing can be refused are encoded when they are asked for: the documents of all would fill the memory.
+    """
+    with progress_bar("encoding", len(runs), unit="run") as advance:
+        shapes = [find_shape(run.fields) if find_shape(run.given_params) else None for run in runs]
+        known: dict[int, RunRecord] = {}
+        refused: list[UnsupportedTypeError] = []
+        for position, (run, shape) in enumerate(zip(runs, shapes, strict=True)):
+            if shape is None:
+                known[position], errors = _record_run(run, position, home)
+                refused += errors
+                advance(1)
+        raise_refused(refused)
+
+        def records() -> Iterator[RunRecord]:
+            for position, (run, shape) in enumerate(zip(runs, shapes, strict=True)):
+                if shape is None:
+                    yield known[position]
+                else:
+                    record, errors = _record_run(run, position, home, shape)
+                    raise_refused(errors)  # a name that only equals one of the run before
+                    yield record
+                    advance(1)
+
+        yield records()
+
+
+def _record_run(
+    run: Run, position: int, home: Home, shape: Shape | None = None
+) -> tuple[RunRecord, tuple[UnsupportedTypeError, ...]]:
+    params, objects = encode_params(run, home)
+    return record_run(run, position=position, params=params, objects=objects, home=home, shape=shape)
 
 
 def _fill(experiment: Experiment, stored: reader.StoredExperiment) -> None:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine, make_url
 
 import pytest_mltraq as mltraq
+from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.errors import ForeignDatabaseError, SchemaVersionError
 from pytest_mltraq.storage import tables
 from pytest_mltraq.storage.sqlite import SQLiteConnection
@@ -761,6 +763,51 @@ def test_a_first_version_that_is_refused_leaves_nothing(database_url: str) -> No
 
     assert len(session.ls()) == 0
     assert len(mltraq.create_session(database_url).ls()) == 0
+
+
+def test_refused_values_are_said_before_a_file_is_made(file: Path) -> None:
+    """All of them, those of the last runs too, although runs of plain values are encoded while they are stored."""
+    experiment = mltraq.create_session(file).create_experiment("example").add_runs(at=range(4))
+    experiment.execute(lambda run: run.fields.update(x=1) if run.params.at % 2 else run.fields.update(bad=object()))
+
+    with pytest.raises(ExceptionGroup, match=r"2 values can't be stored"):
+        experiment.persist()
+
+    assert not file.exists()
+
+
+def test_a_name_that_only_equals_one_of_the_run_before_is_refused(database_url: str) -> None:
+    """Nothing is stored then, whenever it is found out."""
+
+    class Text(str):
+        __slots__ = ()
+
+    experiment = mltraq.create_session(database_url).create_experiment("example").add_runs(name=["x", Text("x")])
+    for name, run in zip(["x", Text("x")], experiment.runs.values(), strict=True):
+        run.given_params = FrozenBunch()
+        run.fields[name] = 0.5
+
+    with pytest.raises(mltraq.UnsupportedTypeError, match="a name is text"):
+        experiment.persist()
+
+    assert len(mltraq.create_session(database_url).ls()) == 0
+
+
+def test_storing_takes_memory_for_a_few_documents(file: Path) -> None:
+    """Plain values are encoded as they are stored, so that there are never the documents of all runs."""
+    text = "x" * 100_000
+    experiment = mltraq.create_session(file).create_experiment("example").add_runs(at=range(300))
+    experiment.execute(lambda run: run.fields.update(text=text, loss=0.5))
+
+    tracemalloc.start()
+    try:
+        experiment.persist()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 3_000_000
+    assert file.stat().st_size > 30_000_000
 
 
 KILLED = """

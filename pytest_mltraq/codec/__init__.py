@@ -36,6 +36,7 @@ from pytest_mltraq.codec.forms import (
     load_object,
     load_types,
 )
+from pytest_mltraq.codec.shapes import Shape, find_shape
 
 __all__ = [
     "NOWHERE",
@@ -43,6 +44,7 @@ __all__ = [
     "Encoded",
     "Home",
     "Objects",
+    "Shape",
     "Stored",
     "decode_document",
     "describe_code",
@@ -50,6 +52,7 @@ __all__ = [
     "dump_json",
     "encode_document",
     "find_refused",
+    "find_shape",
     "load_json",
     "load_object",
     "load_types",

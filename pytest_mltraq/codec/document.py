@@ -49,7 +49,7 @@ from pytest_mltraq.codec.forms import (
     load_object,
     references,
 )
-from pytest_mltraq.codec.shapes import find_shape, group
+from pytest_mltraq.codec.shapes import Shape, find_shape, group
 from pytest_mltraq.codec.text import odd_text
 from pytest_mltraq.errors import CorruptDataError, UnsupportedTypeError
 
@@ -72,7 +72,16 @@ class Encoded(NamedTuple):
     refused: tuple[UnsupportedTypeError, ...]
 
 
-def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | None, home: Home = NOWHERE) -> Encoded:
+_EMPTY: Final = Encoded("{}", None, (), ())
+
+
+def encode_document(
+    values: Mapping[str, Any],
+    path: Path,
+    objects: Objects | None,
+    home: Home = NOWHERE,
+    shape: Shape | None = None,
+) -> Encoded:
     """Encode the params, config or fields of a run.
 
     Args:
@@ -80,10 +89,13 @@ def encode_document(values: Mapping[str, Any], path: Path, objects: Objects | No
         path: what the values are, for errors, such as `fields`.
         objects: takes the objects that the values refer to; None only checks whether the values can be stored.
         home: where they are going to be stored.
+        shape: what `find_shape` found a moment ago, where it was asked.
     """
     # A field may be called `items`, which would hide the method of that name.
     items = values if isinstance(values, dict) else dict(values)
-    quick = _encode_exact(items)
+    if not items:
+        return _EMPTY
+    quick = _encode_exact(items, shape or find_shape(items))
     if quick is not None:
         return quick
     digests = _Digests(objects, home.identity)
@@ -176,10 +188,9 @@ def columns_of(document: str, types: Mapping[str, Entry] | None) -> Columns:
     return _columns(load_json(document, "document"), types or {})
 
 
-def _encode_exact(values: dict[str, Any]) -> Encoded | None:
+def _encode_exact(values: dict[str, Any], shape: Shape | None) -> Encoded | None:
     """Encode values that JSON says exactly, and all at once; None where one of them is another."""
     items = dict.values(values)
-    shape = find_shape(values)
     if shape is None or not shape.is_exact(items):
         return None
     try:

@@ -11,6 +11,9 @@ from pytest_mltraq.storage.tables import APPLICATION_ID
 TOGETHER: Final = 32
 """Rows that a statement inserts: with 15 columns far below what any SQLite takes (999 values)."""
 
+ROOM: Final = 2**17
+"""About how much text a statement inserts [characters], so that the processor's cache has it until it is written."""
+
 
 class Connection(Protocol):
     """What is needed of a connection to write: SQLAlchemy's is one, and `sqlite.SQLiteConnection`."""
@@ -47,7 +50,7 @@ def execute(connection: Connection, statement: str, *values: Any) -> Any:
 
 
 def insert_rows(
-    connection: Connection, table: str, columns: Iterable[str], rows: Sequence[Sequence[Any]], together: int = TOGETHER
+    connection: Connection, table: str, columns: Iterable[str], rows: Iterable[Sequence[Any]], together: int = TOGETHER
 ) -> None:
     """Insert rows; those that are there already are left as they are.
 
@@ -55,19 +58,23 @@ def insert_rows(
         connection: in a transaction that writes.
         table: where they belong.
         columns: what their values are.
-        rows: their values.
-        together: how many a statement inserts. Each statement gives the interpreter's lock away, and may wait 5 ms for it;
-            the driver copies what a statement stores.
+        rows: their values; all of about the size of the first one.
+        together: how many a statement inserts at most. Each statement gives the interpreter's lock away, and may wait 5 ms for
+            it; the driver copies what a statement stores.
     """
     names = [quoted(column) for column in columns]
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    row = f"({', '.join([mark] * len(names))})"
-    for at in range(0, len(rows), together):
-        some = rows[at : at + together]
+    row = f"({', '.join(['?' if connection.dialect.name == 'sqlite' else '%s'] * len(names))})"
+    waiting = iter(rows)
+    some = list(itertools.islice(waiting, 1))
+    size = sum(len(value) for value in itertools.chain(*some) if isinstance(value, str | bytes))
+    together = max(1, min(together, ROOM // (size + 1)))
+    some += itertools.islice(waiting, together - 1)
+    while some:
         connection.exec_driver_sql(
             f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * len(some))} ON CONFLICT DO NOTHING",  # noqa: S608
             tuple(itertools.chain.from_iterable(some)),
         )
+        some = list(itertools.islice(waiting, together))
 
 
 def lock_writers(connection: Connection) -> None:

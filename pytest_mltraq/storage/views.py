@@ -145,15 +145,16 @@ class View:
         for source, key in fields_first:
             if len(named) + len(_OWN) >= MAX_COLUMNS:
                 break
-            name = next(name for name in _candidates(source, key) if name.lower() not in taken)
+            name = cut_name(key)
+            if not name or name.lower() in taken:
+                name = next(name for name in _candidates(source, key) if name.lower() not in taken)
             taken.add(name.lower())
             named[source, key] = name
         return {named[column]: (*column, kind) for column, kind in self._kinds.items() if column in named}
 
 
 def _candidates(source: str, key: str) -> Iterable[str]:
-    if key:
-        yield cut_name(key)
+    """Yield what a column is called whose own name is taken."""
     prefixed = f"{source.removesuffix('s')}_{key}"
     yield cut_name(prefixed)
     number = 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pytest_mltraq.codec import dump_json
@@ -49,18 +49,20 @@ def add_runs(connection: Connection, records: Iterable[tuple[Any, ...]], id_expe
         id_experiment: their experiment's id.
         view: the view of their experiment.
     """
-    rows: list[tuple[Any, ...]] = []
     columns: list[tuple[Columns, Columns]] = []
     found_objects = []
-    for record in records:
-        found, stored = record[-2:]
-        if stored:
-            found_objects.append(stored)
-        rows.append((id_experiment, *record[:-2]))
-        if not columns or found != columns[-1]:  # runs of an experiment mostly have the same
-            columns.append(found)
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for record in records:
+            found, stored = record[-2:]
+            if stored:
+                found_objects.append(stored)
+            if not columns or found != columns[-1]:  # runs of an experiment mostly have the same
+                columns.append(found)
+            yield (id_experiment, *record[:-2])
+
+    insert_rows(connection, "runs", ("id_experiment", *RunRecord._fields[:-2]), rows())
     add_objects(connection, found_objects)
-    insert_rows(connection, "runs", ("id_experiment", *RunRecord._fields[:-2]), rows)
     view.extend(connection, columns)
 
 
