@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+from pathlib import Path
 
 import pytest
 
+import pytest_mltraq as mltraq
 from tests.page import databases
 from tests.page.opened import Open, select, texts, wait_for_ink
 
@@ -129,6 +132,38 @@ def test_the_sessions_to_compare_can_be_read(opened: Open) -> None:
     shown, wanted = report.script(needed)
 
     assert shown >= min(wanted, 340)
+
+
+def test_odd_names_and_values_leave_room_for_the_others(opened: Open) -> None:
+    """A field with a very long name shows its value; a metric that is never finite says so."""
+    report = opened(make_odd, viewport={"width": 1200, "height": 740})
+    page = report.go(experiment="odd")
+
+    assert (
+        page.locator("figure", has_text="endless").locator("figcaption").inner_text() == "No session has a finite mean."
+    )
+    heading = page.get_by_role("heading", name="finite", exact=True)
+    assert page.locator("figure", has=heading).locator("figcaption").inner_text() == ""
+    id_run = str(select(report, "SELECT id_run FROM runs")[0][0])
+    report.go(experiment="odd", run=id_run)
+    for place in ("Fields", "Params"):
+        value = page.locator("section", has=page.get_by_role("heading", name=place)).locator("td").first
+        box = value.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 1200, place
+    report.go(session=str(select(report, "SELECT id FROM sessions")[0][0]))
+    assert page.inner_text(".crumbs").split() == ["Overview", "›", "Session"]
+
+
+def make_odd(file: Path) -> Path:
+    """Make a database with a name of 200 characters and numbers that no axis shows."""
+    session = mltraq.create_session(file)
+    for _ in range(2):
+        experiment = session.create_experiment("odd").add_run(**{"p" * 200: 1})
+        experiment.execute(lambda run: run.fields.update({"f" * 200: 1, "endless": math.inf, "finite": 0.5}))
+        experiment.persist("append")
+    session.close()
+    return file
 
 
 CONTRAST = """() => {

@@ -93,7 +93,8 @@ class Histories {
     const only = this.chosen ?? (lines.length === 1 ? lines[0] : null);
     const around = only === null ? null : this.around(name, only);
     const changed = this.changes(name, only).length ? "▼: the level changed." : "";
-    this.said.get(name).textContent = [around?.said, changed].filter(Boolean).join(" ");
+    const isEmpty = data.slice(1).every((line) => line.every((value) => value === null));
+    this.said.get(name).textContent = [isEmpty ? "No session has a finite mean." : null, around?.said, changed].filter(Boolean).join(" ");
     const series = lines.map((group, at) => {
       const look = lines.length === 1 ? { stroke: found.series[0], dash: [] } : seriesLook(at);
       const isBehind = only !== null && group !== only;

@@ -22,7 +22,7 @@ export function sessionView(session) {
     ],
   });
   return [
-    el("div", { class: "crumbs" }, el("a", { href: "#" }, "Overview"), "›", "Session"),
+    el("div", { class: "crumbs" }, el("a", { href: "#" }, "Overview"), "›", el("span", {}, "Session")),
     ...headline(session),
     before ? el("p", { class: "under" }, el("a", { href: link({ compare: before.id, with: session.id }) }, "Compare with the session before")) : null,
     ...findings(session),

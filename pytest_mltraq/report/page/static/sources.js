@@ -34,7 +34,7 @@ export function pairs(caption, entries, cell = plain) {
       "table",
       { class: "pairs" },
       el("caption", { class: "hidden" }, caption),
-      el("tbody", {}, entries.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, cell(value))))),
+      el("tbody", {}, entries.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, el("span", {}, name)), el("td", {}, cell(value))))),
     ),
   );
 }
