@@ -22,15 +22,40 @@ settings.register_profile("ordinary", max_examples=60, deadline=None, suppress_h
 settings.register_profile("long", settings.get_profile("ordinary"), max_examples=10_000)
 settings.load_profile(os.environ.get("MLTRAQ_TEST_PROFILE", "ordinary"))
 
-any_text = st.text(st.characters())
-"""All of Unicode, with NUL and lone surrogates."""
+TAGS = (
+    "float",
+    "list",
+    "dict",
+    "tuple",
+    "numpy.array",
+    "pandas.frame",
+    "plugin",
+    "types",
+    "plain",
+    "segments",
+    "0",
+    "value",
+)
+"""Texts that mean something to the codec."""
 
-names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+any_text = st.one_of(
+    st.text(st.characters()), st.text(st.sampled_from("\ud800\udbff\udc00\udfff\0a"), max_size=3), st.sampled_from(TAGS)
+)
+"""All of Unicode, with NUL and lone surrogates; and what means something to the codec."""
+
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8) | st.sampled_from(TAGS)
 """What a field can be called."""
+
+
+def _of_bits(bits: int) -> float:
+    found: float = struct.unpack("<d", struct.pack("<Q", bits))[0]
+    return found
+
 
 any_float = st.one_of(
     st.floats(),
-    st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0]),
+    st.integers(0, 2**64 - 1).map(_of_bits),
+    st.integers(1, 2**52 - 1).map(lambda payload: _of_bits(0x7FF << 52 | payload)),
     st.sampled_from([0.0, -0.0, 5e-324, -5e-324, 1.7976931348623157e308, float("inf"), float("-inf"), float("nan")]),
 )
 """Floats with every NaN payload, both zeros, both infinities, and subnormal ones."""
@@ -99,8 +124,19 @@ keys = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3).map(tuple), st.frozensets(inner, max_size=3)),
     max_leaves=4,
 )
+lookalikes = st.sampled_from(
+    [
+        ["float", "000000000000f87f"],
+        ["tuple", {"0": ["uuid"]}],
+        {"0": ["numpy.array", "0" * 64]},
+        {"types": {"value": ["list", {}]}, "plain": [1]},
+        {"plain": None, "types": {}, "segments": [["npy", 0]]},
+    ]
+)
+"""Values of users that look like what the codec writes."""
+
 values: st.SearchStrategy[Any] = st.recursive(
-    scalars,
+    scalars | lookalikes,
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
         st.lists(inner, max_size=4).map(tuple),

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from pytest_mltraq import Sequence
-from tests.strategies import any_float, any_text, arrays, keys, scalars
+from pytest_mltraq import PluginValue, Sequence
+from tests.strategies import any_float, any_text, arrays, keys, lookalikes, names, scalars
 
 DAYS = 20_000
 """Days around 1970 in which every resolution has its datetimes."""
@@ -413,14 +413,30 @@ collections = st.one_of(
 )
 """What becomes an object: arrays, tables and sequences."""
 
+
+def _wrap(value: Any, kinds: list[str]) -> Any:
+    """Put a value into containers, one in another."""
+    for kind in kinds:
+        value = {"list": [value], "tuple": (value,), "dict": {"k": value}, "other": {(1, None): value}}[kind]
+    return value
+
+
+deep = st.builds(
+    _wrap,
+    st.one_of(scalars, contiguous),
+    st.lists(st.sampled_from(["list", "tuple", "dict", "other"]), min_size=100, max_size=110),
+)
+"""A value in a hundred containers."""
+
 everything: st.SearchStrategy[Any] = st.recursive(
-    scalars | collections,
+    scalars | lookalikes | collections,
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.lists(inner, max_size=3).map(tuple),
         st.sets(keys, max_size=3),
         st.dictionaries(any_text, inner, max_size=3),
         st.dictionaries(keys, inner, max_size=3),
+        st.builds(PluginValue, names.filter(bool), inner),
     ),
     max_leaves=6,
 )
