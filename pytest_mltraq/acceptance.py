@@ -29,6 +29,8 @@ ROOTS: Final = (
 )
 """What is in the root folder of a project; the first folder upwards that has one of them is it."""
 
+_encode = json.JSONEncoder(sort_keys=True).encode
+
 _HEAD: Final = """\
 # Accepted changes of metrics: each is compared with the values here, and with what sessions since then measured.
 # Written by `pytest-mltraq accept`; to take a change back, remove its entry.
@@ -77,7 +79,7 @@ class Acceptance(NamedTuple):
 
 def key_of(experiment: str, metric: str, params: Mapping[str, Any]) -> tuple[str, str, str]:
     """Name a metric of a group of runs."""
-    return experiment, metric, json.dumps(dict(params), sort_keys=True)
+    return experiment, metric, _encode(dict(params))
 
 
 def find_file(folder: Path) -> Path:

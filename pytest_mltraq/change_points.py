@@ -139,9 +139,11 @@ def _is_rare(
 
     best = energy * (1 - 1e-12)
     as_good = 0
-    step = max(1, min(PERMUTATIONS // 10, _AT_ONCE // len(distances) ** 2))
-    for begin in range(0, PERMUTATIONS, step):
-        shuffled = np.array(list(itertools.islice(orders, min(step, PERMUTATIONS - begin))))
+    seen, step = 0, 8
+    while seen < PERMUTATIONS:
+        step = max(1, min(2 * step, PERMUTATIONS - seen, _AT_ONCE // len(distances) ** 2))
+        shuffled = np.array(list(itertools.islice(orders, step)))
+        seen += step
         found = find_energies(distances[shuffled[:, :, None], shuffled[:, None, :]])
         as_good += int((found.max(axis=1) >= best).sum())
         if as_good > allowed:
@@ -185,19 +187,22 @@ def _passing_energies(distances: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """
     import numpy as np
 
-    n = distances.shape[1]
+    count, n, _ = distances.shape
     sums = distances.cumsum(axis=2).cumsum(axis=1)  # of the distances between the first values and the first others
     own = np.einsum("mii->mi", sums)
+    ends = np.arange(2 * MIN_SIZE, n + 1)
     largest = []
-    for left in range(MIN_SIZE, n - MIN_SIZE + 1):
-        right = np.arange(MIN_SIZE, n - left + 1)
-        ends = left + right - 1
-        before = own[:, left - 1, None] / 2
-        between = sums[:, left - 1, ends] - 2 * before
-        after = own[:, ends] / 2 - before - between
+    step = max(1, _AT_ONCE // (count * n))
+    for begin in range(MIN_SIZE, n - MIN_SIZE + 1, step):
+        left = np.arange(begin, min(begin + step, n - MIN_SIZE + 1))[:, None]
+        right = np.maximum(ends - left, MIN_SIZE)
+        before = own[:, left - 1] / 2
+        between = sums[:, left - 1, ends - 1] - 2 * before
+        after = own[:, None, ends - 1] / 2 - before - between
         energy = 2 * between / (left * right) - before / (left * (left - 1) / 2) - after / (right * (right - 1) / 2)
-        largest.append((energy * left * right / (left + right)).max(axis=1))
-    return np.stack(largest, axis=1)
+        energy = np.where(ends - left < MIN_SIZE, -np.inf, energy * left * right / (left + right))
+        largest.append(energy.max(axis=2))
+    return np.concatenate(largest, axis=1)
 
 
 def _random_orders(values: list[float]) -> Iterator[list[int]]:

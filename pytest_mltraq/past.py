@@ -272,12 +272,12 @@ class Past:
 
 def group_runs(measured: Iterable[history.Measured], metric: Metric) -> list[Group]:
     """Group runs by their params but those that a metric is averaged over; runs that were skipped didn't run."""
-    groups: dict[Key, Group] = {}
+    groups: dict[str, Group] = {}
     for one in measured:
         if one.outcome == "skipped":
             continue
         params, replicate = split_params(one.params, metric.over)
-        group = groups.setdefault(key_of("", "", params), Group(metric, params, {}, []))
+        group = groups.setdefault(repr(sorted(params.items())), Group(metric, params, {}, []))
         if one.nodeid is not None:
             group.nodeids.append(one.nodeid)
         name = unique = label_params(replicate)

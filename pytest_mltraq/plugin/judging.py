@@ -16,6 +16,7 @@ from pytest_mltraq.errors import ConfigurationError, MltraqError, StorageError, 
 from pytest_mltraq.judged import Judged
 from pytest_mltraq.plugin.options import Settings
 from pytest_mltraq.plugin.recording import Recording, Stored
+from pytest_mltraq.report.text import visible
 from pytest_mltraq.report.verdicts import explain
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ class Judging:
 
 
 def _nodeid(judged: Judged) -> str:
-    return f"{judged.nodeid}::{judged.name}"
+    return f"{judged.nodeid}::{visible(judged.name)}"
 
 
 def properties(judged: Judged) -> list[tuple[str, object]]:

@@ -11,6 +11,7 @@ from pytest_mltraq.codec import dump_json, load_json
 from pytest_mltraq.groups import readable_params, split_params
 from pytest_mltraq.metric import REPLICATE_PARAMS
 from pytest_mltraq.record import RunRecord
+from pytest_mltraq.report.text import visible
 
 MAX_GROUPS: Final = 12
 """Groups that a table shows; the others are counted, and all are shown with -v."""
@@ -152,7 +153,7 @@ def _table(name: str, experiment: _Experiment, width: int, *, everything: bool) 
     shown = groups if everything else groups[:MAX_GROUPS]
     found = [load_json(group.params, "params") for group in shown]
     params = list(dict.fromkeys(name for of_group in found for name in of_group))
-    rows = [[*params, "runs", *experiment.metrics]]
+    rows = [list(map(visible, [*params, "runs", *experiment.metrics]))]
     for group, of_group in zip(shown, found, strict=True):
         values = [_cell(of_group[name]) if name in of_group else "" for name in params]
         rows.append([*values, str(group.runs), *(str(group.means.get(metric, "")) for metric in experiment.metrics)])
@@ -177,7 +178,7 @@ def _title(name: str, experiment: _Experiment) -> str:
 
 def _cell(value: Any) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 3]}..."
+    return visible(text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 3]}...")
 
 
 def _aligned(rows: list[list[str]], names: int, width: int) -> Iterable[str]:

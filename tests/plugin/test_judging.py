@@ -349,3 +349,25 @@ def test_a_damaged_history_is_no_good_verdict(suite: Pytest, pytester: pytest.Py
 
     assert result.ret == pytest.ExitCode.INTERNAL_ERROR
     result.stdout.fnmatch_lines(["the metrics were not judged: metrics: expected a JSON document, found '{'*"])
+
+
+def test_names_stay_in_their_line(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a terminal obeys, or a CI job takes for a command, is shown with escapes."""
+    monkeypatch.setenv("COLUMNS", "200")
+    pytester.makepyfile(
+        experiment_odd="""
+        import pytest
+
+        NAME = "a\\n::error::b"
+
+        @pytest.mark.metric(NAME, min=1)
+        @pytest.mark.runs(odd=["x\\n::error::y", "z"])
+        def experiment_odd(run):
+            run.fields[NAME] = 0
+        """
+    )
+
+    result = pytester.runpytest_subprocess("--mltraq-db=results.db")
+
+    result.stdout.fnmatch_lines(["FAILED *::a\\n::error::b[[]odd:x\\n::error::y[]] *"])
+    result.stdout.no_re_match_line("::error")
