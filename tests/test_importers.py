@@ -26,6 +26,7 @@ from pytest_mltraq.importers import import_database
 from pytest_mltraq.importers.pickled import read_pickled
 from pytest_mltraq.storage import Database
 from tests.exact import same
+from tests.program import run
 
 DATA = Path(__file__).parent / "data"
 MLTRAQ, MLFLOW = DATA / "mltraq.db", DATA / "mlflow.db"
@@ -356,3 +357,50 @@ def test_the_source_is_left_as_it_was(tmp_path: Path) -> None:
 
     assert source.read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"changed-mlflow.db", "new"}
+
+
+ODD: list[Any] = [None, "a\0b", b"\xff\0", 2**62, -(2**62), math.inf, 1.5]
+"""Values that no column should have."""
+
+CELLS = [
+    *((MLFLOW, "experiments", name) for name in ("name", "artifact_location", "lifecycle_stage", "creation_time")),
+    *((MLFLOW, "runs", name) for name in ("run_uuid", "name", "status", "start_time", "end_time", "artifact_uri")),
+    *((MLFLOW, table, name) for table in ("params", "tags", "metrics", "experiment_tags") for name in ("key", "value")),
+    *((MLFLOW, "metrics", name) for name in ("timestamp", "step", "is_nan")),
+    *((MLTRAQ, "experiments", name) for name in ("id_experiment", "name", "meta", "fields")),
+    *(
+        (MLTRAQ, "experiment_iris", name)
+        for name in ("id_run", "accuracy", "good", "when", "day", "trail", "args", "array")
+    ),
+]
+
+
+@pytest.mark.parametrize("begin", [0, 3])
+@pytest.mark.parametrize(("source", "table", "column"), CELLS, ids=lambda value: getattr(value, "stem", value))
+def test_any_value_in_any_column_is_taken_in_or_named(
+    tmp_path: Path, source: Path, table: str, column: str, begin: int
+) -> None:
+    """SQLite keeps any value anywhere. What is wrong is left out, or the file refused; the database is sound then."""
+    damaged = unchecked(tmp_path, source, table, column, (ODD + ODD)[begin : begin + 4])
+    database = Database(tmp_path / "results.db")
+
+    with contextlib.suppress(ForeignDatabaseError):
+        import_database(damaged, database)
+        checked = run("doctor", "--db", str(tmp_path / "results.db"))
+        assert (checked.exit_code, checked.stderr) == (0, "nothing is wrong\n"), checked.output
+
+
+def unchecked(tmp_path: Path, source: Path, table: str, column: str, values: list[Any]) -> Path:
+    """Copy a database without its constraints, with values in a column of some rows."""
+    copy = changed(tmp_path, source)
+    with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        columns = [row[1:3] for row in connection.execute(f"PRAGMA table_info({table})")]
+        declared = ", ".join(f'"{name}" {kind}' for name, kind in columns)
+        connection.execute(f"ALTER TABLE {table} RENAME TO before")
+        connection.execute(f"CREATE TABLE {table} ({declared})")
+        connection.execute(f"INSERT INTO {table} SELECT * FROM before")  # noqa: S608
+        for at, value in enumerate(values, 1):
+            connection.execute(f'UPDATE {table} SET "{column}" = ? WHERE rowid = ?', (value, at))  # noqa: S608
+        connection.execute("PRAGMA legacy_alter_table = ON")
+        connection.execute("DROP TABLE before")
+    return copy

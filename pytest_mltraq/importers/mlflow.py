@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import math
+import re
 import sys
 import uuid
 from collections import Counter, defaultdict
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from pytest_mltraq.importers.source import Placed, Tables, Version, read_id
+from pytest_mltraq.importers.source import Placed, Tables, Version, read_id, text, whole
 from pytest_mltraq.run import Run, RunError, derive_seed
 from pytest_mltraq.sequence import RESERVED, Sequence
 
@@ -27,6 +28,10 @@ _COMMIT: Final = "mlflow.source.git.commit"
 _BRANCH: Final = "mlflow.source.git.branch"
 _SOURCE: Final = "mlflow.source.name"
 _NOTE: Final = "mlflow.note.content"
+
+_COMMIT_HASH: Final = re.compile(r"[0-9a-f]{7,64}")
+_LATEST: Final = 253_402_300_799_999
+"""The last millisecond that Python has a time for."""
 
 Point = tuple[str, float, int, int]
 """A metric's name, value, time [ms since 1970], and step."""
@@ -68,26 +73,31 @@ class MLflowDatabase:
             if count:
                 self.left_out[what] += count
         created = "creation_time" if "creation_time" in self._tables.columns["experiments"] else "NULL"
+        columns = ", ".join(["experiment_id", text("name"), text("artifact_location"), text(created)])
         for identity, name, place, time in self._tables.ask(
-            f"SELECT experiment_id, name, artifact_location, {created} FROM experiments"  # noqa: S608
-            " WHERE lifecycle_stage <> 'deleted' ORDER BY experiment_id"
+            f"SELECT {columns} FROM experiments WHERE lifecycle_stage IS NOT 'deleted' ORDER BY experiment_id"  # noqa: S608
         ):
-            yield from self._versions_of(identity, str(name), f"{identity}/{time}/{place}", tags[identity])
+            known_as = name or f"experiment {identity}"
+            yield from self._versions_of(identity, known_as, f"{identity}/{time}/{place}", tags[identity])
 
     def _tags_of_experiments(self) -> dict[int, dict[str, Any]]:
         tags: dict[int, dict[str, Any]] = defaultdict(dict)
         if "experiment_tags" in self._tables.columns:
-            for identity, key, value in self._tables.ask("SELECT experiment_id, key, value FROM experiment_tags"):
+            columns = f"experiment_id, {text('key')}, {text('value')}"
+            found = self._tables.ask(f"SELECT {columns} FROM experiment_tags WHERE key IS NOT NULL")  # noqa: S608
+            for identity, key, value in found:
                 tags[identity][key] = value
         return tags
 
     def _versions_of(self, identity: int, name: str, key: str, tags: dict[str, Any]) -> Iterator[Version]:
+        times = f"{whole('start_time', _LATEST)}, {whole('end_time', _LATEST)}"
         found = self._tables.ask(
-            "SELECT runs.run_uuid, start_time, end_time, c.value, b.value, s.value FROM runs"
+            f"SELECT {text('runs.run_uuid')}, {times}, {text('c.value')}, {text('b.value')}, {text('s.value')} FROM runs"  # noqa: S608
             " LEFT JOIN tags c ON c.run_uuid = runs.run_uuid AND c.key = ?"
             " LEFT JOIN tags b ON b.run_uuid = runs.run_uuid AND b.key = ?"
             " LEFT JOIN tags s ON s.run_uuid = runs.run_uuid AND s.key = ?"
-            " WHERE experiment_id = ? AND lifecycle_stage <> 'deleted' ORDER BY start_time, runs.run_uuid",
+            " WHERE experiment_id = ? AND lifecycle_stage IS NOT 'deleted' AND runs.run_uuid IS NOT NULL"
+            " ORDER BY 2, 1",
             _COMMIT,
             _BRANCH,
             _SOURCE,
@@ -95,7 +105,7 @@ class MLflowDatabase:
         )
         by_commit: dict[tuple[str | None, str | None], list[tuple[Any, ...]]] = defaultdict(list)
         for run, start, end, commit, branch, source in found:
-            by_commit[commit or None, branch or None].append((run, start, end, source))
+            by_commit[_hash(commit), branch or None].append((run, start, end, source))
         for (commit, branch), runs in by_commit.items():
             id_experiment = read_id(f"mlflow/{key}/{commit}/{branch}")
             self._known.update((run[0], _Known(id_experiment, name, at)) for at, run in enumerate(runs))
@@ -119,17 +129,24 @@ class MLflowDatabase:
 
     def runs(self) -> Iterator[Placed]:
         """Yield the runs; what belongs to them is read beside them, in the same order."""
-        params, tags = self._beside("params", "key, value"), self._beside("tags", "key, value")
-        metrics = self._beside("metrics", "key, value, timestamp, step, is_nan")
+        params, tags = (self._beside(name, text("key"), text("value")) for name in ("params", "tags"))
+        is_number = "typeof(value) IN ('integer', 'real')"
+        place = whole("timestamp", _LATEST), whole("step")
+        metrics = self._beside("metrics", text("key"), "value", *place, "is_nan IS 1", where=is_number)
+        (odd,) = next(self._tables.ask(f"SELECT count(*) FROM metrics WHERE NOT {is_number}"))  # noqa: S608
+        if odd:
+            self.left_out["values of metrics that are no numbers"] += odd
+        times = [whole("start_time", _LATEST), whole("end_time", _LATEST)]
+        columns = [text("run_uuid"), text("name"), text("status"), *times, text("artifact_uri"), text("user_id")]
         for identity, *values in self._tables.ask(
-            "SELECT run_uuid, name, status, start_time, end_time, artifact_uri, user_id FROM runs ORDER BY run_uuid"
+            f"SELECT {', '.join(columns)} FROM runs WHERE run_uuid IS NOT NULL ORDER BY 1"  # noqa: S608
         ):
             texts, labels, points = params.of(identity), tags.of(identity), metrics.of(identity)
             known = self._known.get(identity)
             if known is None:
                 continue
             run = Run(
-                given := {name: _param(text) for name, text in texts},
+                given := {name: _param(written) for name, written in texts},
                 fields=_fields(points, dict(labels), values),
                 seed=derive_seed(known.experiment, given),
                 id_run=read_id(identity),
@@ -142,8 +159,10 @@ class MLflowDatabase:
             run.duration_s = None if start is None or end is None else (end - start) / 1000
             yield Placed(known.id_experiment, known.position, run)
 
-    def _beside(self, table: str, columns: str) -> _Beside:
-        return _Beside(self._tables.ask(f"SELECT run_uuid, {columns} FROM {table} ORDER BY run_uuid, rowid"))  # noqa: S608
+    def _beside(self, table: str, *columns: str, where: str = "1") -> _Beside:
+        wanted = ", ".join([text("run_uuid"), *columns])
+        known = f"run_uuid IS NOT NULL AND key IS NOT NULL AND {where}"
+        return _Beside(self._tables.ask(f"SELECT {wanted} FROM {table} WHERE {known} ORDER BY 1, rowid"))  # noqa: S608
 
 
 class _Beside:
@@ -166,7 +185,7 @@ class _Beside:
 
 def _fields(rows: list[tuple[Any, ...]], tags: dict[str, Any], values: list[Any]) -> dict[str, Any]:
     """Return a run's fields: its metrics as they were last, their history, and what else MLflow keeps of it."""
-    points = [(key, _number(value, is_nan), time, step) for key, value, time, step, is_nan in rows]
+    points = [(key, _number(value, is_nan), time or 0, step or 0) for key, value, time, step, is_nan in rows]
     # Of a metric that was logged several times, MLflow shows the one with the largest step, time and value.
     last: dict[str, Point] = {}
     for point in points:
@@ -219,17 +238,24 @@ def _number(value: float, is_nan: Any) -> float:
     return math.copysign(math.inf, value) if abs(value) == sys.float_info.max else float(value)
 
 
-def _param(text: str) -> Any:
+def _param(written: str | None) -> Any:
     """Return a param as what it was before MLflow made a text of it, where that text says so to the letter."""
+    if written is None:
+        return None
     for constant in (None, True, False):
-        if text == str(constant):
+        if written == str(constant):
             return constant
     for kind in (int, float):
         with contextlib.suppress(ValueError):
-            if str(kind(text)) == text:
-                return kind(text)
-    return text
+            if str(kind(written)) == written:
+                return kind(written)
+    return written
+
+
+def _hash(commit: str | None) -> str | None:
+    """Return a commit, if it is one: anybody can set the tag."""
+    return commit if commit and _COMMIT_HASH.fullmatch(commit) else None
 
 
 def _moment(milliseconds: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(0, datetime.UTC) + datetime.timedelta(milliseconds=milliseconds)
+    return datetime.datetime.fromtimestamp(0, datetime.UTC) + datetime.timedelta(milliseconds=max(milliseconds, 0))

@@ -7,12 +7,13 @@ columns are serialized. The others are columns of SQL's own types. Source: MLtra
 from __future__ import annotations
 
 import datetime
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pytest_mltraq.importers.datapak import SERIALIZER, read_value
-from pytest_mltraq.importers.source import Placed, Tables, Version, quoted, read_id
+from pytest_mltraq.importers.source import Placed, Tables, Version, quoted, read_id, text
 from pytest_mltraq.run import Run, derive_seed
 
 _OWN: Final = ("id_experiment", "id_run")
@@ -60,9 +61,11 @@ class MLtraqDatabase:
         """Return the experiments, each in a session of its own: MLtraq knows no sessions, and no times."""
         changed = datetime.datetime.fromtimestamp(self._tables.path.stat().st_mtime, datetime.UTC)
         found = []
-        for stored_id, name, meta, fields, has_pickle in self._tables.ask(
-            "SELECT id_experiment, name, meta, fields, unsafe_pickle IS NOT NULL FROM experiments ORDER BY rowid"
+        columns = f"id_experiment, {text('name')}, meta, fields, unsafe_pickle IS NOT NULL"
+        for stored_id, given, meta, fields, has_pickle in self._tables.ask(
+            f"SELECT {columns} FROM experiments ORDER BY rowid"  # noqa: S608
         ):
+            name = given or f"experiment {stored_id}"
             described = self._read(f"experiment {name!r}", meta, self._describe)
             if described is _LEFT_OUT:
                 continue
@@ -70,7 +73,7 @@ class MLtraqDatabase:
             if has_pickle:
                 self.left_out[f"experiment {name!r}: the pickled copy of all of it, which may run code"] += 1
             kept = self._read(f"the fields of experiment {name!r}", fields, read_value)
-            identity = read_id(stored_id)
+            identity = read_id(str(stored_id))
             found.append(
                 Version(
                     id_session=read_id(f"mltraq/{identity}"),
@@ -103,12 +106,13 @@ class MLtraqDatabase:
     def runs(self) -> Iterator[Placed]:
         """Yield the runs, in the order in which they were stored."""
         for stored_id, (name, described) in self._described.items():
-            wanted = ", ".join(map(quoted, ("id_run", *described.columns)))
+            wanted = ", ".join([text("id_run"), *map(quoted, described.columns)])
             sql = f"SELECT {wanted} FROM {quoted(described.table)} WHERE id_experiment = ? ORDER BY rowid"  # noqa: S608
             for position, (id_run, *values) in enumerate(self._tables.ask(sql, stored_id)):
-                yield Placed(read_id(stored_id), position, self._run(name, id_run, described, values))
+                own_id = read_id(id_run or f"{stored_id}/{position}")
+                yield Placed(read_id(str(stored_id)), position, self._run(name, own_id, described, values))
 
-    def _run(self, experiment: str, id_run: str, described: _Described, values: list[Any]) -> Run:
+    def _run(self, experiment: str, id_run: uuid.UUID, described: _Described, values: list[Any]) -> Run:
         fields = {}
         for (name, kind), value in zip(described.columns.items(), values, strict=True):
             if value is None:  # there was none, or it was NaN, which SQLite takes for none
@@ -118,7 +122,7 @@ class MLtraqDatabase:
             if found is not _LEFT_OUT:
                 fields[name] = found
         params = next((found for value in fields.values() if (found := _params(value)) is not None), {})
-        run = Run(params, fields=fields, seed=derive_seed(experiment, params), id_run=read_id(id_run))
+        run = Run(params, fields=fields, seed=derive_seed(experiment, params), id_run=id_run)
         run.outcome = "passed"  # MLtraq's execute raises where a run fails: what a program persists after it passed
         return run
 
@@ -126,7 +130,7 @@ class MLtraqDatabase:
         """Read a value; what can't be read is noted, and left out."""
         try:
             return reader(value)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ArithmeticError) as error:
             self.left_out[f"{what}: {error}"] += 1
             return _LEFT_OUT
 

@@ -134,9 +134,19 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def read_id(text: str) -> uuid.UUID:
+def text(column: str) -> str:
+    """Return SQL that reads a column as text, whatever is in it."""
+    return f"CAST({column} AS TEXT)"
+
+
+def whole(column: str, limit: int = 2**62) -> str:
+    """Return SQL that reads a column's integers below a limit, and NULL in the place of all else."""
+    return f"CASE WHEN typeof({column}) = 'integer' AND {column} BETWEEN {-limit} AND {limit} THEN {column} END"
+
+
+def read_id(given: str) -> uuid.UUID:
     """Return the id that another program gave: as it is where it is a UUID, else one that it determines."""
     try:
-        return uuid.UUID(text)
+        return uuid.UUID(given)
     except ValueError:
-        return uuid.uuid5(NAMESPACE, text)
+        return uuid.uuid5(NAMESPACE, given)
