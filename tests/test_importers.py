@@ -194,7 +194,7 @@ def test_what_mlflow_logged_comes_back(database_url: str) -> None:
     assert {commit: row.runs for commit, row in by_commit.items()} == {"a": 2, "b": 2, "n": 2}
     assert by_commit["a"].branch == "main"
     experiment = load(database_url, "iris", str(by_commit["a"].id_session))
-    assert experiment.fields.tags == {"team": "a"}
+    assert experiment.fields == {}
     first, second = experiment.runs.values()
     assert same(dict(first.given_params), {"lr": 0.01, "depth": 3, "model": "tree", "flag": True, "code": "007"})
     assert first.started_at == datetime.datetime(2023, 11, 14, 22, 13, 20, tzinfo=datetime.UTC)
@@ -204,6 +204,7 @@ def test_what_mlflow_logged_comes_back(database_url: str) -> None:
     assert first.fields.mlflow["name"] == "run-0"
     assert first.fields.mlflow["user"] == "ada"
     assert first.fields.mlflow["tags"]["owner"] == "ada"
+    assert first.fields.mlflow["experiment_tags"] == {"team": "a"}
     history = first.fields.history.df()
     assert history["step"].tolist() == [0, 1, 2]
     assert history["loss"].tolist() == [1.0, 0.5, 1 / 3]
@@ -404,3 +405,22 @@ def unchecked(tmp_path: Path, source: Path, table: str, column: str, values: lis
         connection.execute("PRAGMA legacy_alter_table = ON")
         connection.execute("DROP TABLE before")
     return copy
+
+
+def test_what_mlflow_logged_is_a_baseline(pytester: pytest.Pytester) -> None:
+    """Runs that pytest executes now are judged by those that MLflow logged, of the same params."""
+    assert run("import", str(MLFLOW), "--db", "results.db").exit_code == 0
+    pytester.makepyfile(
+        experiment_iris="""
+        import pytest
+
+        @pytest.mark.runs(lr=[0.01], depth=[3], model=["tree"], flag=[True], code=["007"])
+        @pytest.mark.metric("accuracy", rtol=0.01, method="tolerance")
+        def experiment_iris(run):
+            run.fields.accuracy = 0.6
+        """
+    )
+
+    result = pytester.runpytest_subprocess("--mltraq-db=results.db", f"--mltraq-baseline=commit:{'b' * 40}", "-v")
+
+    result.stdout.fnmatch_lines(["*::accuracy* FAILED *", "baseline 0.75 (n = 1), bbbbbbb on main, * old*"])

@@ -43,6 +43,7 @@ class _Known(NamedTuple):
     id_experiment: uuid.UUID
     experiment: str
     position: int
+    tags: dict[str, Any]
 
 
 class MLflowDatabase:
@@ -108,13 +109,13 @@ class MLflowDatabase:
             by_commit[_hash(commit), branch or None].append((run, start, end, source))
         for (commit, branch), runs in by_commit.items():
             id_experiment = read_id(f"mlflow/{key}/{commit}/{branch}")
-            self._known.update((run[0], _Known(id_experiment, name, at)) for at, run in enumerate(runs))
+            self._known.update((run[0], _Known(id_experiment, name, at, tags)) for at, run in enumerate(runs))
             started = min((start for _, start, _, _ in runs if start is not None), default=0)
             yield Version(
                 id_session=read_id(f"session/{id_experiment}"),
                 id_experiment=id_experiment,
                 name=name,
-                fields={"tags": tags} if tags else {},
+                fields={},  # sessions whose experiments have other ones would not be compared with each other
                 started_at=_moment(started),
                 finished_at=_moment(max((end for _, _, end, _ in runs if end is not None), default=started)),
                 commit=commit,
@@ -147,7 +148,7 @@ class MLflowDatabase:
                 continue
             run = Run(
                 given := {name: _param(written) for name, written in texts},
-                fields=_fields(points, dict(labels), values),
+                fields=_fields(points, {"tags": dict(labels), "experiment_tags": known.tags}, values),
                 seed=derive_seed(known.experiment, given),
                 id_run=read_id(identity),
             )
@@ -183,7 +184,7 @@ class _Beside:
         return found
 
 
-def _fields(rows: list[tuple[Any, ...]], tags: dict[str, Any], values: list[Any]) -> dict[str, Any]:
+def _fields(rows: list[tuple[Any, ...]], about: dict[str, Any], values: list[Any]) -> dict[str, Any]:
     """Return a run's fields: its metrics as they were last, their history, and what else MLflow keeps of it."""
     points = [(key, _number(value, is_nan), time or 0, step or 0) for key, value, time, step, is_nan in rows]
     # Of a metric that was logged several times, MLflow shows the one with the largest step, time and value.
@@ -196,7 +197,7 @@ def _fields(rows: list[tuple[Any, ...]], tags: dict[str, Any], values: list[Any]
     if len(points) > len(last) or any(step for *_, step in points):
         fields[_free("history", fields)] = _history(points)
     name, _, _, _, artifacts, user = values
-    about = {"name": name, "user": user, "artifact_uri": artifacts, "tags": tags}
+    about |= {"name": name, "user": user, "artifact_uri": artifacts}
     fields[_free("mlflow", fields)] = {key: value for key, value in about.items() if value}
     return fields
 
