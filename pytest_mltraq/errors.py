@@ -22,7 +22,6 @@ as attributes; their message says what was expected, what was found and what to 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Final
 
@@ -144,6 +143,8 @@ def near(name: str, known: Iterable[str]) -> str:
     Returns:
         A clause to end a message with, such as `did you mean 'model'?`.
     """
+    import difflib  # not before: every pytest that starts imports this module
+
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:
