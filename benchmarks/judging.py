@@ -35,6 +35,7 @@ from pytest_mltraq.metric import Metric, make_metric
 
 TRIALS = 4000
 ALPHA = make_metric("m").alpha
+TOGETHER = 50
 CHANGED = 5
 """Of 50 metrics."""
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -174,7 +175,7 @@ def many(trials: int) -> Iterator[Row]:
     chance = make_chance("many")
 
     def session(changed: int) -> list[Verdict]:
-        drawn = (world.draw(chance, 3.0 if at < changed else 0.0) for at in range(50))
+        drawn = (world.draw(chance, 3.0 if at < changed else 0.0) for at in range(TOGETHER))
         return [judge("simulated", metric, {}, candidate, history) for candidate, history, _ in drawn]
 
     unchanged = [session(0) for _ in range(trials)]
@@ -193,6 +194,17 @@ def many(trials: int) -> Iterator[Row]:
     bounds = f"{low:.1%} to {rate + reach:.1%}"
     yield Row("five changed: false among the alarms, on average", f"{rate:.1%}", bounds, f"<= {ALPHA:.1%}", kept)
     yield at_least("five changed: found", Share(found, CHANGED * trials))
+    judged = [
+        judge("simulated", metric, {}, *world.draw(chance)[:2], tests=TOGETHER).minimum_detectable_change or 0.0
+        for _ in range(TOGETHER)
+    ]
+    drop = (statistics.fmean(size**2 for size in judged)) ** 0.5
+    found = 0
+    for _ in range(trials):
+        others = session(0)[1:]
+        candidate, history, _ = world.draw(chance, drop)
+        found += correct([judge("simulated", metric, {}, candidate, history), *others])[0].fails
+    yield at_least("one changed by its minimum detectable change: found", Share(found, trials), 0.75)
 
 
 def second_looks(trials: int) -> Iterator[Row]:

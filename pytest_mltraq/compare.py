@@ -90,7 +90,7 @@ class Verdict(NamedTuple):
         high: its other end.
         p_value: the probability of a change this large in its direction, where there is none; None without statistics.
         q_value: the same, corrected for the number of metrics of the session.
-        minimum_detectable_change: the smallest change that would have been found with the metric's power.
+        minimum_detectable_change: the smallest change that would have been found with the metric's power, had no other one changed.
         needed_replicates: with how many replicates the change that was seen, or the tolerance, could be decided.
         tolerance: how large a change doesn't matter.
         alpha: the metric's.
@@ -126,7 +126,13 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    experiment: str, metric: Metric, params: Mapping[str, Any], candidate: Sample, history: Sequence[Sample]
+    experiment: str,
+    metric: Metric,
+    params: Mapping[str, Any],
+    candidate: Sample,
+    history: Sequence[Sample],
+    *,
+    tests: int = 1,
 ) -> Verdict:
     """Judge a metric of a group of runs.
 
@@ -136,6 +142,8 @@ def judge(
         params: what the runs of the group have in common.
         candidate: the runs.
         history: the sessions that it is compared with, the oldest first; of one or many.
+        tests: how many metrics of the session are tested. What would have been found, and how many replicates are needed, is said for
+            one that changed alone among so many: `correct` asks more of it than if it were the only one.
 
     Returns:
         The verdict. Where a test was made, it is as if the metric were the only one: `correct` takes all of a session.
@@ -158,7 +166,7 @@ def judge(
     )
     if mean is None or len(finite) < len(set_values):
         return start._replace(reason=_why_missing(metric, candidate, len(set_values), len(finite)))
-    compared = _judge_change(start, metric, finite, mean, candidate, history)
+    compared = _judge_change(start, metric, finite, mean, candidate, history, tests)
     return _judge_completeness(_judge_limits(compared, metric, mean), metric, candidate)
 
 
@@ -265,6 +273,7 @@ def _judge_change(
     mean: float,
     candidate: Sample,
     history: Sequence[Sample],
+    tests: int,
 ) -> Verdict:
     usable = [(sample, _good_values(sample)) for sample in history if sample.version == candidate.version]
     past = [(sample, good) for sample, good in usable if good]
@@ -285,7 +294,7 @@ def _judge_change(
         return _judge_exact(compared)
     if comparison.estimate is None:
         return _judge_tolerance(compared, metric, forced=metric.method if comparison.method is None else None)
-    return _judge_estimate(compared, metric, comparison, comparison.estimate)
+    return _judge_estimate(compared, metric, comparison, comparison.estimate, tests)
 
 
 def _good_values(sample: Sample) -> Values:
@@ -335,17 +344,20 @@ def _judge_tolerance(verdict: Verdict, metric: Metric, forced: str | None) -> Ve
     )
 
 
-def _judge_estimate(verdict: Verdict, metric: Metric, comparison: Comparison, estimate: Estimate) -> Verdict:
+def _judge_estimate(
+    verdict: Verdict, metric: Metric, comparison: Comparison, estimate: Estimate, tests: int
+) -> Verdict:
     """Judge by a test."""
     low, high = estimate.interval(metric.alpha)
     p_lower = estimate.p_lower()
     p_worse = p_lower if metric.sign > 0 else 1 - p_lower
-    reach = estimate.minimum_detectable_change(metric.alpha, metric.power, verdict.tolerance)
+    alpha = metric.alpha / tests
+    reach = estimate.minimum_detectable_change(alpha, metric.power, verdict.tolerance)
     found = verdict._replace(low=low, high=high, minimum_detectable_change=reach)
     found = found._replace(p_value=p_worse if _is_worse(found) else 1 - p_worse)
     target, detectable = max(abs(estimate.change), found.tolerance), comparison.detectable
     if target > 0 and estimate.error > 0 and detectable is not None:
-        many = needed(lambda n: detectable(n, metric.alpha, metric.power), target, comparison.least)
+        many = needed(lambda n: detectable(n, alpha, metric.power), target, comparison.least)
         found = found._replace(needed_replicates=many)
     return _decide(found, found.p_value)
 

@@ -7,7 +7,7 @@ judge in one way. What a verdict is, `compare` decides.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mltraq.acceptance import Acceptance, key_of
 from pytest_mltraq.baseline import Baseline, Here
@@ -20,6 +20,22 @@ from pytest_mltraq.storage import history
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
+
+
+class _Found(NamedTuple):
+    """A metric of a group of runs, and what it is compared with.
+
+    Attributes:
+        version: the experiment.
+        group: the runs.
+        compared: the sessions.
+        is_gone: whether only these have the group.
+    """
+
+    version: history.Version
+    group: Group
+    compared: Comparison
+    is_gone: bool
 
 
 class Gate:
@@ -46,21 +62,23 @@ class Gate:
         """
         versions = history.list_versions(connection, id_session)
         again = {version.experiment: version for version in versions if version.experiment.endswith(CONFIRMING)}
-        found: list[tuple[Judged, list[Sample]]] = []
+        found: list[_Found] = []
         for version in versions:
             if version.metrics and version.experiment not in again:
-                found += self._judge_experiment(connection, version, earlier)
-        verdicts = correct([judged.verdict for judged, _ in found])
-        judged = [before._replace(verdict=verdict) for (before, _), verdict in zip(found, verdicts, strict=True)]
+                found += self._find(connection, version, earlier)
+        judged = [_judge(one) for one in found]
+        tests = sum(one.verdict.p_value is not None for one in judged)
+        if tests > 1:
+            judged = [_judge(one, tests) for one in found]
+        verdicts = correct([one.verdict for one in judged])
+        judged = [before._replace(verdict=verdict) for before, verdict in zip(judged, verdicts, strict=True)]
         if again:
-            samples = [sample for _, sample in found]
+            samples = [one.compared.samples for one in found]
             judged = [_confirm(connection, one, of_one, again) for one, of_one in zip(judged, samples, strict=True)]
         return judged
 
-    def _judge_experiment(
-        self, connection: Connection, version: history.Version, earlier: Connection | None
-    ) -> Iterator[tuple[Judged, list[Sample]]]:
-        """Yield the verdicts on the metrics of an experiment, each with the samples that it was compared with."""
+    def _find(self, connection: Connection, version: history.Version, earlier: Connection | None) -> Iterator[_Found]:
+        """Yield the metrics of the groups of an experiment, each with what it is compared with."""
         metrics = {metric.name: metric for metric in map(from_plain, version.metrics)}
         measured = history.read_measured(connection, [version.earlier.id_experiment], list(metrics))
         groups = _group(version, measured, metrics)
@@ -77,7 +95,7 @@ class Gate:
                     [one for other, one in missed.items() if one.metric.name == name and other not in gone], groups
                 )
                 found = compared[key]._replace(notes=[*compared[key].notes, *notes])
-                yield _judge(version, group, found, is_gone=key in gone), found.samples
+                yield _Found(version, group, found, key in gone)
 
 
 def _group(
@@ -120,12 +138,13 @@ def _notes(missed: Sequence[Group], groups: Mapping[Key, Group]) -> Iterator[str
         yield f"not comparable: the baseline's runs have other params ({'; '.join(others)})"
 
 
-def _judge(version: history.Version, group: Group, compared: Comparison, *, is_gone: bool) -> Judged:
+def _judge(found: _Found, tests: int = 1) -> Judged:
+    version, group, compared, is_gone = found
     metric, params = group.metric, group.params
     if is_gone:
         verdict = absent(version.experiment, metric, params, compared.samples)
     else:
-        verdict = judge(version.experiment, metric, params, compared.candidate, compared.samples)
+        verdict = judge(version.experiment, metric, params, compared.candidate, compared.samples, tests=tests)
     if verdict.verdict == "new" and not compared.samples:
         verdict = verdict._replace(reason=f"{verdict.reason}: {compared.said}")
     whole = group.sample(version.earlier, metric.version)

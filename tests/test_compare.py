@@ -361,6 +361,22 @@ def test_what_would_have_been_found_is_beyond_the_tolerance() -> None:
     assert found.minimum_detectable_change > 0.05
 
 
+def test_what_would_have_been_found_is_larger_among_many() -> None:
+    """One metric that changes alone among many is asked more of: so it is said of what is seen, and how many replicates are needed."""
+    values = sample(noisy(0.88, 0.1)), [sample(noisy(0.9, 0.1, OTHER_NOISE))]
+    metric = make_metric("accuracy", atol=0.01)
+
+    alone, among = (judge("iris", metric, {}, *values, tests=tests) for tests in (1, 50))
+
+    assert (alone.verdict, among.verdict, alone.p_value) == ("undecided", "undecided", among.p_value)
+    assert alone.minimum_detectable_change is not None
+    assert among.minimum_detectable_change is not None
+    assert among.minimum_detectable_change > 1.5 * alone.minimum_detectable_change
+    assert alone.needed_replicates is not None
+    assert among.needed_replicates is not None
+    assert among.needed_replicates > 1.5 * alone.needed_replicates
+
+
 def test_many_metrics_are_corrected_for() -> None:
     """What is significant alone may be chance among many; what is beyond doubt is not."""
     chance = look(sample(noisy(0.9)), [sample(noisy(0.9, noise=OTHER_NOISE))])

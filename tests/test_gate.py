@@ -267,6 +267,22 @@ def test_a_group_that_is_gone_is_missing(sessions: Sessions) -> None:
     assert [one.verdict.verdict for one in back] == ["unchanged", "unchanged"]
 
 
+def test_what_is_seen_is_said_for_all_metrics_of_the_session(sessions: Sessions) -> None:
+    """With two groups it is more than with one, as the correction for their number asks more of each."""
+    plain = {**to_plain(make_metric("accuracy")), "optional": False}
+    seen = []
+    for models in (["tree"], ["tree", "linear"]):
+        params = [{"model": model, "seed": seed} for model in models for seed in range(4)]
+        for noise in (0, 0.001):
+            values = [value + noise * at for _ in models for at, value in enumerate(GOOD)]
+            sessions.add(values, params=params, metrics=[plain])
+        seen.append(judge(sessions)[0].verdict.minimum_detectable_change)
+
+    assert seen[0] is not None
+    assert seen[1] is not None
+    assert seen[1] > 1.2 * seen[0]
+
+
 def test_the_best_session_is_that_of_each_metric(sessions: Sessions) -> None:
     """The best mean counts, by the metric's direction."""
     error = {**to_plain(make_metric("accuracy", direction="minimize")), "optional": False}
