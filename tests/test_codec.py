@@ -8,10 +8,12 @@ import decimal
 import enum
 import fractions
 import functools
+import importlib
 import io
 import json
 import math
 import os
+import pkgutil
 import struct
 import subprocess
 import sys
@@ -32,13 +34,14 @@ import pytz
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_mltraq import Bunch, CorruptDataError, Sequence, UnsupportedTypeError
+from pytest_mltraq import Bunch, CorruptDataError, Sequence, UnsupportedTypeError, codec
 from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.codec import (
     Encoded,
     Objects,
     Stored,
     decode_document,
+    decoder,
     dump_json,
     encode_document,
     find_refused,
@@ -46,6 +49,7 @@ from pytest_mltraq.codec import (
 )
 from pytest_mltraq.codec.bundle import pack
 from pytest_mltraq.codec.document import columns_of
+from pytest_mltraq.codec.families import find_family
 from tests.exact import same
 from tests.strategies import any_float, any_text, arrays, names, scalars, values
 
@@ -1314,3 +1318,21 @@ def test_reading_imports_nothing_that_data_names() -> None:
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert answer.split() == ["refused"] * 4 + ["False"]
+
+
+# -- documentation -----------------------------------------------------------------------------------------------------
+
+FAMILIES = [find_family(name) for name in ("", "numpy", "pandas", "polars", "pyarrow", "pytest_mltraq", "scipy")]
+
+
+def test_each_form_is_documented() -> None:
+    """The page about values names every form of the codec, and so do its modules."""
+    page = (Path(__file__).parents[1] / "docs" / "values.md").read_text(encoding="utf-8")
+    modules = [
+        importlib.import_module(f"pytest_mltraq.codec.{found.name}") for found in pkgutil.iter_modules(codec.__path__)
+    ]
+    docstrings = "".join(str(module.__doc__) for module in modules)
+    forms = {name for family in FAMILIES for name in family.RESTORERS} | decoder._RESTORERS.keys()
+
+    assert [name for name in forms if f"`{name}`" not in page] == []
+    assert [name for name in forms if name not in docstrings] == []

@@ -13,7 +13,7 @@ masked                           null                 ``["numpy.masked_constant"
 ===============================  ===================  ======================================================
 
 The form of an array's object is said in `npy`. Arrays with objects in them would need pickle, and are refused on both ways;
-so are subclasses of ndarray, and dtypes of other packages or with metadata, which the ``.npy`` format doesn't keep.
+so are too many items that have no bytes, subclasses of ndarray, and dtypes of other packages or with metadata, which the ``.npy`` format doesn't keep.
 """
 
 from __future__ import annotations

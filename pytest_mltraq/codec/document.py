@@ -228,8 +228,9 @@ class _Digests:
         if self.objects is None:
             return ""
         stored = Stored(kind, *data())
-        if stored.size > MAX_OBJECT:
-            message = f"{stored.size:,} bytes are more than a database takes: keep it in a file"
+        size = stored.size
+        if size > MAX_OBJECT:
+            message = f"{size:,} bytes are more than a database takes: keep it in a file"
             raise TooLargeError(message)
         digest = digest_object(stored)
         self.objects[digest] = stored

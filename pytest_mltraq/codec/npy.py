@@ -38,8 +38,9 @@ def is_described(dtype: np.dtype[Any]) -> bool:
 def _has_metadata(dtype: np.dtype[Any]) -> bool:
     if dtype.metadata is not None:
         return True
-    members = [dtype[name] for name in dtype.names or ()] + ([dtype.subdtype[0]] if dtype.subdtype else [])
-    return any(map(_has_metadata, members))
+    if dtype.names is None:
+        return dtype.subdtype is not None and _has_metadata(dtype.subdtype[0])
+    return any(_has_metadata(dtype[name]) for name in dtype.names)
 
 
 @functools.lru_cache(maxsize=256)
@@ -70,17 +71,21 @@ def _check_texts(array: np.ndarray[Any, Any]) -> None:
 
 def to_npy(array: np.ndarray[Any, Any]) -> list[Buffer]:
     """Write an array of a dtype that `is_described`: the header, and the array's own memory where it is contiguous."""
-    is_fortran = array.flags.f_contiguous and not array.flags.c_contiguous
-    header = (
-        f"{{'descr': {_describe(array.dtype)}, 'fortran_order': {is_fortran}, 'shape': {array.shape!r}, }}".encode()
-    )
-    begin = len(_MAGIC) + 4
-    size = -(begin + len(header) + 1) % _ALIGNMENT + len(header) + 1
-    lines = b"".join([_MAGIC, size.to_bytes(4, "little"), header.ljust(size - 1), b"\n"])
+    flags = array.flags
+    is_fortran = not flags.c_contiguous and flags.f_contiguous
+    header = _header(array.dtype, array.shape, is_fortran)
     if not array.nbytes:
-        return [lines]
+        return [header]
     content = np.ascontiguousarray(array.T if is_fortran else array).reshape(-1).view(np.uint8)
-    return [lines, content.data]
+    return [header, content.data]
+
+
+@functools.lru_cache(maxsize=256)
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...], is_fortran: bool) -> bytes:
+    """Write a header; arrays of many runs share it."""
+    said = f"{{'descr': {_describe(dtype)}, 'fortran_order': {is_fortran}, 'shape': {shape!r}, }}".encode()
+    size = -(len(_MAGIC) + 4 + len(said) + 1) % _ALIGNMENT + len(said) + 1
+    return b"".join([_MAGIC, size.to_bytes(4, "little"), said.ljust(size - 1), b"\n"])
 
 
 def from_npy(data: Buffer) -> np.ndarray[Any, Any]:

@@ -9,6 +9,8 @@ Index and its kinds      null                     ``["pandas.index", name]``: ki
 Categorical and other    null                     ``["pandas.array", name]``: kind, and what makes it
 extension arrays
 Timestamp, Timedelta     ISO text, seconds        ``["pandas.timestamp" or "pandas.timedelta", ns or other unit, ...]``
+Period                   its text                 ``["pandas.period", ordinal, freq]``
+Interval                 its text                 ``["pandas.interval", both ends, their entry, closed]``
 NaT, NA                  null                     ``["pandas.nat"]``, ``["pandas.na"]``
 =======================  =======================  ==========================================================
 

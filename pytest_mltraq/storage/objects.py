@@ -11,7 +11,7 @@ from pytest_mltraq.codec import Home, Stored, digest_object
 from pytest_mltraq.codec.forms import references
 from pytest_mltraq.errors import StorageError
 from pytest_mltraq.record import StoredObjects
-from pytest_mltraq.storage.rows import Connection, execute, insert_rows
+from pytest_mltraq.storage.rows import TOGETHER, Connection, execute, insert_rows
 from pytest_mltraq.storage.sqlite import driver_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def add_objects(connection: Connection, records: Iterable[StoredObjects]) -> Non
             message = f"object {digest} was removed since it was loaded: nothing was stored"
             raise StorageError(message)
         (small if size < LARGE else large).append((digest, kind, size, buffers))
-    _insert(connection, [(*row, b"".join(buffers)) for *row, buffers in small])
+    for at in range(0, len(small), TOGETHER):  # joined when they are written: their copies are never there all at once
+        _insert(connection, [(*row, b"".join(buffers)) for *row, buffers in small[at : at + TOGETHER]])
     for *row, buffers in large:
         if (driver := driver_of(connection)) is not None:
             _write_large(connection, driver, row, buffers)
