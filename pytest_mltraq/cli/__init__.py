@@ -14,12 +14,15 @@ at its top what is quick to import: not SQLAlchemy, pandas or rich, which `--hel
 command returns (or a `Report`, of several). Only data goes to standard output; `output.say` prints what is said beside it to standard error.
 
 An exception of ours is one line on standard error and the exit status 2, as with a wrong option. 1 is kept for commands that
-found what was asked for and judge it: a metric regressed, a database is damaged (`exit_status` of their `Report`).
+found what was asked for and judge it: a metric regressed, a database is damaged (`exit_status` of their `Report`). A command that is
+interrupted, or whose reader goes away, has the status that shells give to such programs: 130, 141.
 """
 
 from __future__ import annotations
 
 import pkgutil
+import signal
+import sys
 from typing import Any, Final
 
 import click
@@ -86,6 +89,13 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except MltraqError as error:
             raise Refused(error) from error
+        # What ends a program from outside is no judgement, which click's 1 would be here.
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(128 + signal.SIGINT)
+        except BrokenPipeError:
+            sys.stdout = None  # else Python would try to write to it again when it ends
+            ctx.exit(128 + signal.SIGPIPE)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,10 +91,11 @@ def _export_one(connection: Connection, filters: Filters, file: Path | None, for
     rows = _shown(iter_runs(connection, filters), total, "writing")
     if file is None:
         output = standard_output()
-        _write(rows, columns, output, form)
+        with contextlib.closing(rows):  # before the connection, wherever the writing ends
+            _write(rows, columns, output, form)
         output.flush()
         return
-    with replacing(file) as opened:
+    with replacing(file) as opened, contextlib.closing(rows):
         _write(rows, columns, opened, form)
     say(f"{file}: {total:,} {'run' if total == 1 else 'runs'}, {len(columns):,} columns")
 
@@ -114,7 +116,7 @@ def _write(rows: Iterable[Exported], columns: Sequence[Column], file: Target, fo
     writer.close()
 
 
-def _shown(runs: Iterable[Exported], total: int, what: str) -> Iterator[Exported]:
+def _shown(runs: Iterable[Exported], total: int, what: str) -> Generator[Exported]:
     with progress_bar(what, total, unit="run") as advance:
         for run in runs:
             yield run

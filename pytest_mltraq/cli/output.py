@@ -63,7 +63,7 @@ def _written() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise  # click ends quietly
+        raise  # the command ends quietly
     except OSError as error:
         # Else Python would try again when it ends.
         sys.stdout = None

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from pytest_mltraq.cli import COMMANDS
+from tests.history import a_run, store_session
 from tests.program import PROGRAM, on_terminal, program, run
 
 MEANS = "SELECT model, avg(accuracy) AS mean FROM experiment_iris GROUP BY model ORDER BY model"
@@ -82,6 +83,41 @@ def test_a_reader_that_goes_away_is_no_error(file: Path) -> None:
     result = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
 
     assert (result.stdout.strip(), result.stderr) == ("i", "")
+
+
+def test_an_export_whose_reader_goes_away_is_no_error(tmp_path: Path) -> None:
+    """The status is that of a program that SIGPIPE ended: 1 would say that a metric regressed."""
+    store_session(tmp_path / "results.db", {"many": [a_run({"n": n}) for n in range(6000)]})
+    command = f"{PROGRAM} export many --db {tmp_path}/results.db"
+    script = f"{{ {command}; echo $? >&2; }} | head -1"
+
+    result = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False)
+
+    assert result.stdout.startswith("id_run,")
+    assert result.stderr == "141\n"
+
+
+def test_ctrl_c_ends_a_command_as_it_ends_any_program(tmp_path: Path) -> None:
+    """With the status 130, and nothing half written."""
+    store_session(tmp_path / "results.db", {"many": [a_run({"n": n}) for n in range(200)]})
+    script = """
+import os, signal
+import pytest_mltraq.cli.exporting as exporting
+def interrupted(*arguments):
+    os.kill(os.getpid(), signal.SIGINT)
+    yield from ()
+exporting._shown = interrupted
+from pytest_mltraq.cli import main
+main()
+"""
+    arguments = ["export", "many", "--db", "results.db", "-o", "out.csv"]
+
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (result.returncode, result.stderr.strip()) == (130, "interrupted")
+    assert [path.name for path in tmp_path.iterdir()] == ["results.db"]
 
 
 @pytest.mark.parametrize("command", ["ls --db {file}", "export iris --db {file}"])
