@@ -30,8 +30,9 @@ from histories import (
     read_histories,
 )
 
-from pytest_mltraq.compare import Replicate, Sample, Verdict, confirm, correct, judge
+from pytest_mltraq.compare import Replicate, Sample, Verdict, correct, judge
 from pytest_mltraq.metric import Metric, make_metric
+from pytest_mltraq.second_look import confirm
 
 TRIALS = 4000
 ALPHA = make_metric("m").alpha

@@ -12,9 +12,9 @@ method         used where, and what it says
 ``tolerance``  less than that: the tolerance alone, which is no statistics, and said to be none
 =============  ==========================================================================================================
 
-The interval comes before pairs, because many sessions say more of what is usual than one: on real histories it finds four of five
-damages, where pairs with the newest session find one of six, at the same alpha (see the documentation). Tests are one-sided. A metric has **regressed** where its mean is worse by more
-than the tolerance and the test rejects at alpha, after Benjamini and Hochberg's correction for all metrics of the session.
+The interval comes before pairs, because many sessions say more of what is usual than one (see the documentation). Tests are one-sided. A
+metric has **regressed** where its mean is worse by more than the tolerance and the test rejects at alpha, after Benjamini and
+Hochberg's correction for all metrics of the session.
 """
 
 from __future__ import annotations
@@ -23,14 +23,11 @@ import datetime
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_mltraq.methods import EXACT_RTOL, MIN_PAIRS, MIN_SESSIONS, Comparison, Values, choose
 from pytest_mltraq.metric import Metric
-from pytest_mltraq.stats import Estimate, benjamini_hochberg, mean_and_sd, needed
-
-SMALLEST_P: Final = 1e-4
-"""Probabilities below this are not told apart in words: no test's assumptions hold that far out."""
+from pytest_mltraq.stats import Estimate, benjamini_hochberg, mean_and_sd, needed, probability
 
 
 class Replicate(NamedTuple):
@@ -205,33 +202,6 @@ def correct(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return corrected
 
 
-def may_be_taken_back(verdict: Verdict) -> bool:
-    """Whether a second look can change a verdict: not one that passes, nor of what doesn't vary, or is missing."""
-    return verdict.fails and verdict.verdict == "regressed" and verdict.method != "exact"
-
-
-def confirm(first: Verdict, second: Verdict) -> Verdict:
-    """Take a second look, with fresh seeds, at a verdict that fails the gate.
-
-    The first one stands where the second one's change is to the worse, too, by more than the tolerance; else it is undecided. A
-    limit stands where the second look fails as well. A second look can only take a failure back: so it can't raise the share of false
-    alarms, whatever it sees, and at most alpha of the unchanged metrics still fail. How many it takes back depends on the baseline,
-    which both looks share: where that was too good by chance, both are worse. `docs/judging.md` has measured figures, and why the second look
-    need not be significant itself: it has other seeds than the baseline, and would miss most of what pairs find.
-
-    What doesn't vary (`exact`), or is missing, is as it was.
-    """
-    if not may_be_taken_back(first):
-        return first
-    if second.verdict == "missing" or second.mean is None:
-        return first._replace(reason=f"{first.reason}; the second look has no value")
-    seen = f"{second.n} fresh {'run' if second.n == 1 else 'runs'} with a mean of {second.mean:.4g}"
-    is_worse = second.change is not None and -second.sign * second.change > second.tolerance
-    if second.fails or (is_worse and first.limit is None):
-        return first._replace(reason=f"{first.reason}; confirmed by {seen}")
-    return first._replace(verdict="undecided", fails=False, reason=f"{first.reason}; not confirmed by {seen}")
-
-
 def _why_missing(metric: Metric, candidate: Sample, given: int, finite: int) -> str:
     runs = len(candidate.replicates)
     if not given:
@@ -317,12 +287,13 @@ def _why_new(metric: Metric, candidate: Sample, history: Sequence[Sample]) -> st
 
 def _judge_exact(verdict: Verdict) -> Verdict:
     change, size = verdict.change or 0.0, max(abs(verdict.baseline_mean or 0.0), abs(verdict.mean or 0.0))
+    advice = "" if verdict.tolerance else "; rtol or atol say which changes don't matter"
     tolerance = max(verdict.tolerance, EXACT_RTOL * size)
     verdict = verdict._replace(tolerance=tolerance, minimum_detectable_change=tolerance)
     if abs(change) <= tolerance:
         is_same = abs(change) <= EXACT_RTOL * size
         return _unchanged(verdict, "the same" if is_same else f"{_size(verdict)}, {_within(verdict)}")
-    return _changed(verdict, f"{_size(verdict)}, and before it was always the same")
+    return _changed(verdict, f"{_size(verdict)}, and before it was always the same{advice}")
 
 
 def _judge_tolerance(verdict: Verdict, metric: Metric, forced: str | None) -> Verdict:
@@ -373,10 +344,9 @@ def _p_worse(verdict: Verdict) -> float:
 
 def _decide(verdict: Verdict, q_value: float | None) -> Verdict:
     """Decide by the corrected p-value of the change's direction."""
-    p, q, change = verdict.p_value or 0.0, q_value or 0.0, verdict.change or 0.0
+    p, q = verdict.p_value or 0.0, q_value or 0.0
     verdict = verdict._replace(q_value=q, fails=False)
-    is_large = abs(change) > verdict.tolerance
-    size = _size(verdict)
+    is_large, size = abs(verdict.change or 0.0) > verdict.tolerance, _size(verdict)
     if is_large and q <= verdict.alpha:
         beyond = f"{_beyond(verdict)} and more than chance" if verdict.tolerance > 0 else "more than chance"
         return _changed(verdict, f"{size}, {beyond} (p {probability(p)})")
@@ -392,11 +362,6 @@ def _decide(verdict: Verdict, q_value: float | None) -> Verdict:
     if verdict.tolerance > 0:
         return _undecided(verdict, f"{size}, {_beyond(verdict)}, but it may be chance (p {probability(p)})")
     return _unchanged(verdict, f"{size}, {_chance(verdict, p)}")
-
-
-def probability(p_value: float) -> str:
-    """Write a probability with its sign, `= 0.031`; one that is too small to mean anything as `< 0.0001`."""
-    return f"= {p_value:.2g}" if p_value >= SMALLEST_P else f"< {SMALLEST_P:.4f}"
 
 
 def _size(verdict: Verdict) -> str:

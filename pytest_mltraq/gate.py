@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mltraq.acceptance import Acceptance, key_of
 from pytest_mltraq.baseline import Baseline, Here
-from pytest_mltraq.compare import Sample, absent, confirm, correct, judge
+from pytest_mltraq.compare import Sample, absent, correct, judge
 from pytest_mltraq.groups import CONFIRMING, label_params
 from pytest_mltraq.judged import Judged
 from pytest_mltraq.metric import Metric, from_plain
 from pytest_mltraq.past import Comparison, Group, Key, Past, group_runs
+from pytest_mltraq.second_look import confirm
 from pytest_mltraq.storage import history
 
 if TYPE_CHECKING:

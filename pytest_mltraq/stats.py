@@ -20,6 +20,10 @@ _LARGEST_N: Final = 10_000
 """More replicates than these are never advised."""
 
 
+SMALLEST_P: Final = 1e-4
+"""Probabilities below this are not told apart in words: no test's assumptions hold that far out."""
+
+
 class Estimate(NamedTuple):
     """What a test says of a change.
 
@@ -211,6 +215,11 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
         smallest = min(smallest, p_values[at] * len(p_values) / rank)
         q_values[at] = smallest
     return q_values
+
+
+def probability(p_value: float) -> str:
+    """Write a probability with its sign, `= 0.031`; one that is too small to mean anything as `< 0.0001`."""
+    return f"= {p_value:.2g}" if p_value >= SMALLEST_P else f"< {SMALLEST_P:.4f}"
 
 
 def t_cdf(t: float, df: float) -> float:

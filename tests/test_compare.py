@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mltraq.compare import Replicate, Sample, Verdict, absent, confirm, correct, judge
+from pytest_mltraq.compare import Replicate, Sample, Verdict, absent, correct, judge
 from pytest_mltraq.metric import make_metric
+from pytest_mltraq.second_look import confirm
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 NAN = math.nan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -11,13 +11,14 @@ import pytest
 
 from pytest_mltraq.acceptance import FILE_NAME, read_acceptances
 from pytest_mltraq.baseline import Baseline, Here, look_around, parse_baseline
-from pytest_mltraq.compare import may_be_taken_back
 from pytest_mltraq.errors import ConfigurationError, MltraqError, StorageError, near
 from pytest_mltraq.judged import Judged
+from pytest_mltraq.plugin.metrics import is_meant, read_ini
 from pytest_mltraq.plugin.options import Settings
 from pytest_mltraq.plugin.recording import Recording, Stored
 from pytest_mltraq.report.text import visible
 from pytest_mltraq.report.verdicts import explain
+from pytest_mltraq.second_look import may_be_taken_back
 
 if TYPE_CHECKING:
     from pytest_mltraq.storage import Database
@@ -50,6 +51,7 @@ class Judging:
         self._recording = recording
         self._warns = settings.gate == "warn"
         self._confirms = settings.confirm
+        self._ini_metrics = read_ini(settings.metrics)
         try:
             self._baseline = parse_baseline(settings.baseline)
             self._other = None if self._baseline.database is None else _open_other(self._baseline)
@@ -102,6 +104,8 @@ class Judging:
             self._recording.fail(f"the metrics were not judged: {error}")
             return
         self._recording.show(self.judged)
+        if unset := ", ".join(self._unset()):
+            self._recording.say(f"mltraq_metrics: no run set {unset} to a number")
         session.testscollected += len(self.judged)  # else the progress would go beyond 100 %
         for one in self.judged:
             self._report(one, stored)
@@ -115,6 +119,15 @@ class Judging:
 
         self._again = confirm_runs(session, failing, self._confirms)
         return bool(self._again)
+
+    def _unset(self) -> Iterator[str]:
+        """Yield the metrics of the ini file that no experiment has which they are meant for: they may be misspelt."""
+        for pattern, metric in self._ini_metrics:
+            meant = [name for name in self._recording.names if is_meant(pattern, name)]
+            if meant and not any(
+                one.metric.name == metric.name and one.verdict.experiment in meant for one in self.judged
+            ):
+                yield repr(metric.name)
 
     def _store(self, stored: Stored) -> None:
         from pytest_mltraq.storage.writer import replace_verdicts

@@ -70,9 +70,14 @@ def find_metrics(
         metric = _read(mark, function, collector)
         found.setdefault(metric.name, DeclaredMetric(metric, is_optional=False))
     for pattern, metric in ini:
-        if pattern is None or fnmatchcase(experiment, pattern):
+        if is_meant(pattern, experiment):
             found.setdefault(metric.name, DeclaredMetric(metric, is_optional=True))
     return tuple(found.values())
+
+
+def is_meant(pattern: str | None, experiment: str) -> bool:
+    """Whether a line of the ini file is meant for an experiment."""
+    return pattern is None or fnmatchcase(experiment, pattern)
 
 
 def own_marks(function: Any) -> list[pytest.Mark]:

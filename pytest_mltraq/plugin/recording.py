@@ -48,6 +48,7 @@ class Recording:
 
     Attributes:
         has_metrics: whether an experiment that ran has metrics.
+        names: the experiments that are stored.
 
     Raises:
         ConfigurationError: the database's URL is wrong.
@@ -66,7 +67,7 @@ class Recording:
         self._summary = Summary()
         self._judged: Sequence[Judged] = ()
         self.has_metrics = False
-        self._names: set[str] = set()
+        self.names: set[str] = set()
         self._database: Database | None = None
         self._live: LiveSession | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -143,7 +144,7 @@ class Recording:
             self._open_database(str(Path(self._temporary.name) / "session.db"))
         if self._live is not None:
             self._live.add_experiment(record)
-            self._names.add(record.name)
+            self.names.add(record.name)
 
     def stored(self) -> Stored | None:
         """Store what is waiting, and say where the session is; None where it has no metrics.
@@ -184,7 +185,7 @@ class Recording:
             self._store_run(name, record._replace(outcome=outcome))
 
     def _store_run(self, name: str, record: RunRecord, *, is_stored: bool = False) -> None:
-        if self._live is not None and name in self._names:
+        if self._live is not None and name in self.names:
             self._live.add_run(name, record)
         self._summary.add(name, record, is_stored=is_stored)
 

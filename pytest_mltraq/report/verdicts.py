@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pytest_mltraq.baseline import SHORT
-from pytest_mltraq.compare import probability
 from pytest_mltraq.groups import label_params
 from pytest_mltraq.judged import Judged
 from pytest_mltraq.report.text import visible
+from pytest_mltraq.stats import probability
 
 ORDER: Final = ("regressed", "missing", "undecided", "new", "improved", "unchanged")
 """Verdicts, the worst first."""

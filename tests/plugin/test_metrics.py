@@ -87,6 +87,7 @@ def test_the_ini_file_declares_metrics_too(pytester: pytest.Pytester, rows: Rows
     assert found["one"][0] == ("error", "minimize", False)
     assert found["one"][-1] == ("depth", "maximize", True)
     assert found["test_a.test_plain"][-2:] == [("ram", "minimize", True), ("depth", "maximize", True)]
+    result.stdout.fnmatch_lines(["mltraq_metrics: no run set 'ram', 'depth' to a number"])
 
 
 WRONG = {
