@@ -239,7 +239,7 @@ class Running:
             doc=experiment.doc,
             nodeid=experiment.nodeid,
             root=self._root,
-            metrics=[plain | {"runs": self.found[experiment.name]} for plain in declaration.metrics] or None,
+            metrics=[plain | {"runs": self.found.get(experiment.name)} for plain in declaration.metrics] or None,
             home=self.home,
         )
         self._experiments[experiment.name] = record = detach(record)

@@ -175,3 +175,28 @@ def test_a_damaged_file_of_accepted_changes_is_said(pytester: pytest.Pytester) -
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *mltraq-baseline.toml: expected TOML as *"])
+
+
+def test_an_item_that_another_plugin_adds_is_judged(pytester: pytest.Pytester) -> None:
+    """How many runs there are is not known then, so that none of them is missed."""
+    pytester.makeini("[pytest]\nmltraq_metrics = speed\n")
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_make_collect_report(collector):
+            report = yield
+            if isinstance(collector, pytest.Module):
+                report.result.append(pytest.Function.from_parent(collector, name="test_more", callobj=test_more))
+            return report
+
+        def test_more(run):
+            run.fields.speed = 1
+        """
+    )
+    pytester.makepyfile(test_a="def test_a(): ...\n")
+
+    result = pytester.runpytest_subprocess("--mltraq-db=results.db")
+
+    result.stdout.fnmatch_lines(["*= 2 passed, 1 new in *"])
