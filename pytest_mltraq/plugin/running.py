@@ -13,7 +13,14 @@ import pytest
 
 from pytest_mltraq.codec import Home, encode_document, find_refused
 from pytest_mltraq.errors import UnsupportedTypeError, near
-from pytest_mltraq.plugin.declaration import DECLARATION, Attempt, Declaration, declare_test, fixture_values
+from pytest_mltraq.plugin.declaration import (
+    DECLARATION,
+    Attempt,
+    Declaration,
+    declare_test,
+    fixture_values,
+    item_params,
+)
 from pytest_mltraq.record import (
     ExperimentRecord,
     RunRecord,
@@ -101,9 +108,9 @@ class Running:
             return
         values = fixture_values(item)
         values["run"] = attempt.run
-        if declaration.direct:
-            params = item.callspec.params  # type: ignore[attr-defined]
-            for name in declaration.direct:
+        params = item_params(item)
+        for name in declaration.direct:
+            if name in params:  # else a plugin took the marker away
                 values[name] = params[name]
 
     def _seed_random(self, seed: int) -> None:

@@ -155,6 +155,63 @@ def test_odd_names_and_values_leave_room_for_the_others(opened: Open) -> None:
     assert page.inner_text(".crumbs").split() == ["Overview", "›", "Session"]
 
 
+def test_a_session_without_curves_says_so(opened: Open) -> None:
+    """There is no empty chart; another session's curves are shown when it is chosen."""
+    report = opened(make_sparse, viewport={"width": 1200, "height": 740})
+    page = report.go(experiment="sparse", tab="curves")
+
+    assert page.get_by_text("None of these runs has a curve.").is_visible()
+    assert page.locator("main canvas").count() == 0 or page.locator("main canvas").first.is_hidden()
+    page.get_by_label("Session", exact=True).select_option(index=1)
+    page.locator("main canvas").first.wait_for()
+    assert page.get_by_label("y", exact=True).input_value() == "loss"
+    assert page.get_by_text("None of these runs has a curve.").count() == 0
+
+
+def test_what_rounding_does_to_a_mean_is_not_looked_at(opened: Open) -> None:
+    """Values that are the same but for their last digit are a line, and their band is as thin."""
+    report = opened(make_constant, viewport={"width": 1200, "height": 740})
+    report.go(experiment="constant", tab="history")
+    painted = """() => {
+        const canvas = document.querySelector("figure canvas");
+        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(canvas, 0, 0);
+        const found = copy.getImageData(0, 0, canvas.width, canvas.height).data;
+        let painted = 0;
+        for (let at = 3; at < found.length; at += 4) painted += found[at] > 0;
+        return painted / (found.length / 4);
+    }"""
+    report.wait(f"() => ({painted})() > 0.01")
+
+    assert report.script(painted) < 0.15
+
+
+def make_constant(file: Path) -> Path:
+    """Make a database with sessions that all measured 0.3, as computers do."""
+    for at in range(6):
+        session = mltraq.create_session(file)
+        experiment = session.create_experiment("constant").add_run()
+        experiment.execute(lambda run, at=at: run.fields.update(v=0.3 if at % 2 else 0.1 + 0.2)).persist("append")
+        session.close()
+    return file
+
+
+def make_sparse(file: Path) -> Path:
+    """Make a database with two sessions, of which the first has curves."""
+    for at in range(2):
+        session = mltraq.create_session(file)
+        experiment = session.create_experiment("sparse").add_runs(seed=range(2))
+        for run in experiment.runs.values():
+            run.fields.v = 1.0
+            if not at:
+                run.fields.curve = mltraq.Sequence.from_columns(
+                    range(10), {"loss": [1 / (1 + row) for row in range(10)]}
+                )
+        experiment.persist("append")
+        session.close()
+    return file
+
+
 def make_odd(file: Path) -> Path:
     """Make a database with a name of 200 characters and numbers that no axis shows."""
     session = mltraq.create_session(file)

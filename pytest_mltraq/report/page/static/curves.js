@@ -122,6 +122,8 @@ class Curves {
 
   refresh() {
     const all = this.withCurves(this.runs());
+    if (this.y === undefined && all.length) return this.choose(); // there were none before
+    for (const part of [this.tools, this.made.element, this.details]) part.hidden = !all.length;
     const most = this.selection && !this.selection.picked.size ? USUAL : MOST;
     this.shown = all.slice(0, most);
     this.lines = this.shown.map((run) => this.line(run)).filter(Boolean);
@@ -178,6 +180,7 @@ class Curves {
     replace(this.keys, this.selection ? legend(items, (at) => this.made.plot()?.setSeries(at === null ? null : at + 1, { focus: at !== null })) : null);
     const thinned = this.shown.filter((run) => this.curve(run).places.length < this.curve(run).rows).length;
     const said = [];
+    if (!total) said.push("None of these runs has a curve.");
     if (this.selection && this.lines.length < total) said.push(`${number(this.lines.length)} of ${number(total)} runs: tick runs in the table below to choose.`);
     if (thinned) said.push("Some points are left out for size; the shape of each curve is kept.");
     this.note.textContent = said.join(" ");
