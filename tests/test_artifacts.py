@@ -413,14 +413,14 @@ def test_no_password_is_shown(tmp_path: Path, file: Path) -> None:
     assert "ftp://ann:***@127.0.0.1:9/models" in str(caught.value)
 
 
-def write(run: Any) -> None:
-    path = Path(run.config.folder) / f"{run.params.n}.bin"
-    path.write_bytes(bytes([run.params.n]))
-    run.fields.model = mltraq.Artifact(path)
-
-
 def test_from_other_processes(tmp_path: Path) -> None:
     """Where joblib runs the steps."""
+
+    def write(run: Any) -> None:  # in here, so that it is sent to the processes, which can't import the tests
+        path = Path(run.config.folder) / f"{run.params.n}.bin"
+        path.write_bytes(bytes([run.params.n]))
+        run.fields.model = mltraq.Artifact(path)
+
     session = mltraq.create_session(tmp_path / "results.db")
     experiment = session.create_experiment("example").add_runs(n=[1, 2, 3])
     experiment.execute(write, config={"folder": str(tmp_path)}, n_jobs=2).persist()
