@@ -246,7 +246,7 @@ def bombs() -> dict[str, Attack]:
     """Make small values that become large when they are read, if what they declare is believed."""
     nulls = ipc(pa.Array.from_buffers(pa.null(), HUGE, [None]))
     structs = ipc(pa.StructArray.from_buffers(pa.struct([]), HUGE, [None], children=[]))
-    runs = ipc(pa.RunEndEncodedArray.from_arrays(pa.array([HUGE], pa.int64()), [1.5]))
+    runs = ipc(pa.RunEndEncodedArray.from_arrays([HUGE], [1.5], type=pa.run_end_encoded(pa.int64(), pa.float64())))
     none = pa.Array.from_buffers(pa.list_(pa.null(), 0), HUGE, [None], children=[pa.nulls(0)])
     found: dict[str, Attack] = {}
     dtypes: list[Any] = ["<f8", "|V0", "|S0", "<U0", [], "|V2147483647", [("a", "<f8", (2**20, 2**9))]]

@@ -183,7 +183,11 @@ def _arrow() -> dict[str, Any]:
     columns = {
         "i": pa.array([1, None, 3]),
         "s": pa.array(["a", None, "bc"]),
-        "view": pa.array(["a", "long enough to be outside of the view", None], pa.string_view()),
+        **(
+            {"view": pa.array(["a", "long enough to be outside of the view", None], pa.string_view())}
+            if hasattr(pa, "string_view")
+            else {}
+        ),
         "l": pa.array([[1], None, [2, 3]]),
         "d": pa.array(["x", "y", "x"]).dictionary_encode(),
         "st": pa.array([{"a": 1, "b": "x"}, None, {"a": 2, "b": None}]),
