@@ -258,7 +258,8 @@ class Past:
             notes.append(f"{accepted.new:.6g} was accepted by {accepted.by or 'someone'}: {accepted.reason}")
         said = self._selection.said if self._others else "no earlier session stored it"
         if self._selection.sessions and not samples:
-            said = f"{_count(len(self._selection.sessions))}, {said}; none can be compared with"
+            why = "none can be compared with" if self._left_out[key] else "none has it"
+            said = f"{_count(len(self._selection.sessions))}, {said}; {why}"
         return Comparison(
             comparable.sample(self._version.earlier, group.metric.version),
             samples,

@@ -179,6 +179,10 @@ def test_where_no_session_can_be_compared_with_it_is_said(sessions: Sessions) ->
 
     judged = judge_one(sessions)
 
+    other = {**to_plain(make_metric("other")), "optional": False}
+    sessions.add([1, 2], metric="other", metrics=[other])
+    assert judge_one(sessions).said == "2 sessions, newest; none has it"
+
     assert judged.said == "1 session, newest; none can be compared with"
     assert (judged.verdict.verdict, judged.notes) == ("new", ("1 session in which it failed left out",))
 
