@@ -519,6 +519,37 @@ def test_fixtures_of_an_experiment_get_its_run_and_params(pytester: pytest.Pytes
     ]
 
 
+def test_a_param_whose_marker_another_plugin_took_away_is_a_fixture(pytester: pytest.Pytester, rows: Rows) -> None:
+    """Plugins may take markers off before pytest looks at them."""
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_generate_tests(metafunc):
+            metafunc.definition.own_markers[:] = []
+        """
+    )
+    pytester.makepyfile(
+        experiment_a="""
+            import pytest
+
+            @pytest.fixture
+            def lr():
+                return 0.25
+
+            @pytest.mark.parametrize("lr", [0.5])
+            def experiment_a(run, lr):
+                run.fields.used = lr
+        """
+    )
+
+    result = pytester.runpytest_subprocess("--mltraq-db=results.db")
+
+    result.assert_outcomes(passed=1)
+    assert fields(rows) == [{"used": 0.25}]
+
+
 def test_setup_show_shows_the_run_and_its_params(pytester: pytest.Pytester) -> None:
     """With `--setup-show` pytest shows `run` and the params among the fixtures, although runs get them without."""
     pytester.makepyfile(
