@@ -207,7 +207,9 @@ function extent(values) {
   const known = values.filter((value) => Number.isFinite(value));
   if (!known.length) return [0, 1];
   const [low, high] = [Math.min(...known), Math.max(...known)];
-  const room = (high - low || Math.abs(high) || 1) * 0.08;
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  // Means of the same numbers differ by what rounding makes of them: that is no change to be looked at.
+  const room = (high - low > 1e-9 * size ? high - low : size || 1) * 0.08;
   return [low - room, high + room];
 }
 
