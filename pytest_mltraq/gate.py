@@ -84,8 +84,10 @@ class Gate:
         measured = history.read_measured(connection, [version.earlier.id_experiment], list(metrics))
         groups = _group(version, measured, metrics)
         past = Past(self._baseline, self._here, self._acceptances, version, earlier)
-        missed = past.missed(groups)
-        gone = _gone(version, measured, groups, missed)
+        expected = past.expected(groups)
+        missed = {key: group for key, group in expected.items() if key not in groups}
+        is_other = len(missed) == len(expected) and bool(version.is_whole(len(measured)))
+        gone = {} if is_other else _gone(version, measured, groups, missed)
         compared = past.compare(groups | gone)
         optional = {plain["name"] for plain in version.metrics if plain.get("optional")}
         has_it = {group.metric.name for key, group in groups.items() if group.is_set() or compared[key].samples}
@@ -93,7 +95,9 @@ class Gate:
             name = group.metric.name
             if name in has_it or name not in optional:
                 notes = _notes(
-                    [one for other, one in missed.items() if one.metric.name == name and other not in gone], groups
+                    [one for other, one in missed.items() if one.metric.name == name and other not in gone],
+                    groups,
+                    is_other=is_other,
                 )
                 found = compared[key]._replace(notes=[*compared[key].notes, *notes])
                 yield _Found(version, group, found, key in gone)
@@ -118,7 +122,7 @@ def _gone(
     """Return the groups, of those that are missed, that the experiment has no longer.
 
     Of a session that ran a part of the experiment nothing is said to be gone; nor is a group whose runs were skipped. Where no
-    run has params of the same names any more, the grid is another one, and its groups are new.
+    run has params of the same names any more, or none of the groups is left, the grid is another one, and its groups are new.
     """
     if not version.is_whole(len(measured)):
         return {}
@@ -128,12 +132,13 @@ def _gone(
     return {key: group for key, group in missed.items() if key not in skipped and frozenset(group.params) in names}
 
 
-def _notes(missed: Sequence[Group], groups: Mapping[Key, Group]) -> Iterator[str]:
+def _notes(missed: Sequence[Group], groups: Mapping[Key, Group], *, is_other: bool) -> Iterator[str]:
     """Say which groups of the baseline are not judged."""
     names = {frozenset(group.params) for group in groups.values()}
     labels = [label_params(group.params) or "without params" for group in missed if frozenset(group.params) in names]
     if labels:
-        yield f"did not run here: {', '.join(labels)}"
+        what = "not comparable: none of the baseline's groups is left ({})" if is_other else "did not run here: {}"
+        yield what.format(", ".join(labels))
     others = {", ".join(group.params) or "no params": None for group in missed if frozenset(group.params) not in names}
     if others:
         yield f"not comparable: the baseline's runs have other params ({'; '.join(others)})"

@@ -148,11 +148,11 @@ class Past:
         newest_first = self._read(groups)
         return {key: self._compare(key, group, newest_first[key]) for key, group in groups.items()}
 
-    def missed(self, groups: Mapping[Key, Group]) -> dict[Key, Group]:
-        """Return the groups that the newest session that ran as a whole has, and this one hasn't; without runs.
+    def expected(self, groups: Mapping[Key, Group]) -> dict[Key, Group]:
+        """Return the groups that the newest session that ran as a whole has, of the metrics of some groups; without runs.
 
-        One that was missed there already is missed here too: it isn't forgotten because a session without it was stored. One whose
-        removal was accepted is not missed.
+        One that was missed there already is expected here too: it isn't forgotten because a session without it was stored. One whose
+        removal was accepted is not expected.
         """
         sessions = self._selection.sessions[-AT_ONCE:]
         metrics = {group.metric.name: group.metric for group in groups.values()}
@@ -164,8 +164,9 @@ class Past:
         for (id_experiment, key), stored in page.said.items():
             if id_experiment == newest.id_experiment and stored.verdict == "missing" and stored.metric in metrics:
                 known.setdefault(key, Group(metrics[stored.metric], stored.params, {}, []))
-        missed = {key: group for key, group in known.items() if key not in groups and key not in self._removed}
-        return {key: group._replace(replicates={}, nodeids=[]) for key, group in missed.items()}
+        return {
+            key: group._replace(replicates={}, nodeids=[]) for key, group in known.items() if key not in self._removed
+        }
 
     def _is_whole(self, earlier: Earlier, page: _Page) -> bool:
         """Whether a session ran all runs of the experiment; one that doesn't know how many there were did."""

@@ -270,6 +270,11 @@ def test_a_group_that_is_gone_is_missing(sessions: Sessions) -> None:
     back = judge(sessions, "window:20", acceptances=accepted)
     assert [one.verdict.verdict for one in back] == ["unchanged", "unchanged"]
 
+    add("forest", "svm", runs=4)  # nothing is left of the grid, as of a random search
+    others = judge(sessions)
+    assert [one.verdict.verdict for one in others] == ["new", "new"]
+    assert others[0].notes == ("not comparable: none of the baseline's groups is left (model:tree, model:linear)",)
+
 
 def test_what_is_seen_is_said_for_all_metrics_of_the_session(sessions: Sessions) -> None:
     """With two groups it is more than with one, as the correction for their number asks more of each."""
