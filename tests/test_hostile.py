@@ -65,6 +65,9 @@ def test_what_says_that_it_is_huge_and_may_be_is_read(database_url: str, tmp_pat
     done = (found["frame"], found["stored again"], found["page"], found["merge"][0], found["shown"])
     assert done == ("read", "read", "read", 0, [0])
     assert found["left"] == ["merged.db", "out.csv", "page.html", "report.html"]
+    exported = (tmp_path / "made" / "out.csv").read_text(encoding="utf-8")
+    assert "RangeIndex of 1099511627776, int64" in exported
+    assert "1E+999999999999" in exported
 
 
 DEEP = "[" * 2_000 + "]" * 2_000

@@ -20,6 +20,7 @@ import pytest
 from sqlalchemy import text
 
 import pytest_mltraq as mltraq
+from pytest_mltraq.cli.table import plain
 from pytest_mltraq.storage import Database
 from tests.history import a_run, store_session
 from tests.program import PROGRAM, on_terminal, program, run, run_on_terminal
@@ -361,3 +362,12 @@ def test_a_bar_is_shown_on_a_terminal(tmp_path: Path) -> None:
     python = str(Path(PROGRAM).with_name("python"))
     assert "writing: " in run_on_terminal([python, "-c", script, *arguments])
     assert program(*arguments).stderr == f"{tmp_path / 'iris.csv'}: 2 runs, 10 columns\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "exported"),
+    [("1e400", "1E+400"), ("-2.5e-400", 0.0), ("1e15", 10**15), ("NaN", None), ("sNaN", None), ("0.5", 0.5)],
+)
+def test_decimals_in_dicts_are_numbers_as_long_as_one_holds_them(value: str, exported: object) -> None:
+    """One with a huge exponent stays text: as an integer it would have as many digits."""
+    assert plain(decimal.Decimal(value)) == exported
