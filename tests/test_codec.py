@@ -141,6 +141,7 @@ def corrupt(plain: Any, entry: Any, objects: Mapping[str, Stored] | None = None)
 @example(datetime.datetime(1, 1, 1))  # noqa: DTZ001 - naive on purpose
 @example(datetime.time(tzinfo=datetime.timezone(datetime.timedelta(0), "UTC")))
 @example(datetime.time(tzinfo=datetime.timezone(datetime.timedelta(0), "\ud800")))
+@example(datetime.time(tzinfo=datetime.timezone(datetime.timedelta(0), "\ud800\udc00")))
 def test_a_scalar_comes_back(value: Any) -> None:
     """Each supported scalar comes back with the same type and value, to the bit, or is refused."""
     assert comes_back_or_is_refused(value)

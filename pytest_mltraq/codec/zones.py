@@ -38,8 +38,7 @@ def encode_zone(zone: datetime.tzinfo | None, path: str) -> Any:
         return zone.key
     if type(zone) is datetime.timezone:
         offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
-        # As JSON in itself, because a name may be any text.
-        return [offset // _MICROSECOND, *map(json.dumps, name)]
+        return [offset // _MICROSECOND, *map(_encode_name, name)]
     if type(zone).__module__.partition(".")[0] == "pytz":
         return _encode_pytz(zone)
     message = (
@@ -85,7 +84,18 @@ def decode_zone(stored: Any) -> datetime.tzinfo | None:
     offset, *name = stored
     if offset == 0 and not name:
         return datetime.UTC
-    return datetime.timezone(offset * _MICROSECOND, *map(json.loads, name))
+    return datetime.timezone(offset * _MICROSECOND, *map(_decode_name, name))
+
+
+def _encode_name(name: str) -> str:
+    """Write a name as JSON in itself, because it may be any text; or as a list of its bytes, where JSON joins surrogates."""
+    text = json.dumps(name)
+    return text if json.loads(text) == name else json.dumps([name.encode("utf-8", "surrogatepass").hex()])
+
+
+def _decode_name(text: str) -> str:
+    found = json.loads(text)
+    return bytes.fromhex(found[0]).decode("utf-8", "surrogatepass") if isinstance(found, list) else found
 
 
 def with_zone(moment: Any, stored: Any) -> Any:
