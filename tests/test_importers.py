@@ -190,7 +190,7 @@ def test_what_mlflow_logged_comes_back(database_url: str) -> None:
     assert (found.program, found.experiments, found.runs, found.new) == ("MLflow", 4, 7, 7)
     assert found.left_out == {"experiments that were deleted": 1, "runs that were deleted": 2}
     listed = mltraq.create_session(database_url).ls()
-    by_commit = {str(row.commit)[0]: row for row in listed.itertuples() if row.name == "iris"}
+    by_commit = {str(row.commit)[0].lower(): row for row in listed.itertuples() if row.name == "iris"}
     assert {commit: row.runs for commit, row in by_commit.items()} == {"a": 2, "b": 2, "n": 2}
     assert by_commit["a"].branch == "main"
     experiment = load(database_url, "iris", str(by_commit["a"].id_session))
