@@ -6,8 +6,6 @@ import contextlib
 import json
 import random
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,14 @@ import pytest
 
 import pytest_mltraq as mltraq
 from pytest_mltraq.errors import MltraqError
+from tests.children import run_module
 from tests.exact import same
 from tests.fuzzing import Fuzz, changed_bytes, samples
 
 
 def faults(count: int, seed: int) -> list[Any]:
     """Try mutations in a process of its own; returns those that were not handled as they must be."""
-    command = [sys.executable, "-m", "tests.fuzzing", "--count", str(count), "--seed", str(seed)]
-    child = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    child = run_module("tests.fuzzing", "--count", str(count), "--seed", str(seed))
     assert child.returncode == 0, child.stderr
     return [json.loads(line) for line in child.stdout.splitlines()]
 

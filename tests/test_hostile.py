@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 import pytest_mltraq as mltraq
 from pytest_mltraq.errors import MltraqError
 from tests.attacks import Attack, bombs, pickles, plant, tame
+from tests.children import run_module
 from tests.program import run as run_command
 
 FAMILIES: dict[str, Callable[[Path], dict[str, Attack]]] = {
@@ -28,8 +27,7 @@ def read_attacks(url: str, folder: Path, family: str) -> dict[str, Any]:
     marker, made = folder / "exploded", folder / "made"
     made.mkdir()
     plant(url, FAMILIES[family](marker))
-    command = [sys.executable, "-X", "faulthandler", "-m", "tests.attacks", url, str(made), str(marker)]
-    child = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    child = run_module("tests.attacks", url, str(made), str(marker))
     assert child.returncode == 0, child.stderr
     assert not marker.exists()
     found: dict[str, Any] = json.loads(child.stdout)
