@@ -282,6 +282,7 @@ def test_records_may_have_members_of_any_name(name: str) -> None:
         pytest.param(np.ma.masked, id="masked"),
         pytest.param(np.ma.masked_array([1, 2], mask=[True, False], fill_value=7, hard_mask=True), id="masked array"),
         pytest.param(np.ma.masked_array([1, 2], dtype="i1"), id="masked array without mask"),
+        pytest.param(np.ma.masked_array([1.0], dtype="f2", fill_value=np.inf), id="masked array filled with infinity"),
         pytest.param(np.ma.masked_array([(1, 2.5)], mask=[(True, False)], dtype="i4,f8"), id="masked records"),
         pytest.param(np.array(5), id="0-d"),
         pytest.param(np.array(["a", "longer"]), id="text array"),

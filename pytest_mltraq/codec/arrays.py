@@ -136,7 +136,8 @@ def _encode_masked(encoder: Encoder, value: np.ma.MaskedArray[Any, Any], path: s
 def _fill_value(value: np.ma.MaskedArray[Any, Any]) -> Any:
     """Return an array's fill value, or None for the default, which may be out of the range of its dtype."""
     fill = value.fill_value
-    is_default = value.dtype.kind in "iufc" and fill == np.ma.default_fill_value(value.dtype)
+    # As Python's numbers: NumPy would make an infinity of the default where the dtype is a short one.
+    is_default = value.dtype.kind in "iufc" and np.asarray(fill).item() == np.ma.default_fill_value(value.dtype)
     return None if is_default else fill
 
 
