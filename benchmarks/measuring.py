@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import contextlib
+import gc
 import importlib.metadata
 import multiprocessing
 import os
@@ -127,7 +128,12 @@ def call_in_new_process(function: Callable[..., T], *arguments: Any) -> T:
 
 
 def cpu_of(operation: Callable[[], object]) -> float:
-    """Return the CPU time of a call in this process, with that of the processes that it starts and waits for [s]."""
+    """Return the CPU time of a call in this process, with that of the processes that it starts and waits for [s].
+
+    What was made before is collected before: to look at it would else be counted for whichever side reaches the collector's
+    threshold.
+    """
+    gc.collect()
     begin, of_children = time.process_time(), _cpu_of_children()
     operation()
     return time.process_time() - begin + _cpu_of_children() - of_children

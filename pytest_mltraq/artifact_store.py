@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PIECE: Final = 2**20
 """How much of a file is in memory at a time [bytes]."""
 
+Files = dict[str, tuple[int, datetime.datetime | None]]
+"""What a store has: the SHA-256 of each file, its size [bytes] and when it was kept, where the place tells."""
+
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
 """What a SHA-256 looks like."""
 
@@ -184,8 +187,8 @@ class ArtifactStore:
                 raise ChangedError(message)
             yield stream
 
-    def files(self) -> dict[str, tuple[int, datetime.datetime | None]]:
-        """Return what is kept: the SHA-256 of each file, its size [bytes] and when it was kept, where the place tells."""
+    def files(self) -> Files:
+        """Return what is kept."""
         with self._used("read") as (system, root):
             found = system.find(root, detail=True) if system.exists(root) else {}
             names = {path.rpartition("/")[2]: (path, info["size"]) for path, info in found.items()}

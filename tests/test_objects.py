@@ -156,7 +156,7 @@ def test_pruning_removes_the_object_of_the_last_run_that_had_it(database_url: st
     for experiment in (first, second):
         experiment.delete()
         with database.writing() as connection:
-            prune(connection, Rule(newest=99), None)
+            prune(connection, Rule(newest=99), {})
         counts.append(int(database.query("SELECT count(*) AS n FROM objects")["n"].iloc[0]))
 
     assert counts == [1, 0]

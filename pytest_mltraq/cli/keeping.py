@@ -96,16 +96,17 @@ def prune(
         message = "--per-branch says of which sessions --keep N keeps the newest; found no --keep"
         raise click.UsageError(message)
     rule = Rule(older_than, keep or 0, per_branch)
-    store = database.artifacts if database.owns_artifacts or artifacts else None
+    has_files = database.owns_artifacts or artifacts
+    kept = database.artifacts.files() if has_files else {}
     if not yes:
         with database.reading() as connection:
             assert connection is not None  # noqa: S101 - on_database saw to it
-            found = find_prunable(connection, rule, store)
+            found = find_prunable(connection, rule, kept)
         say(f"would remove {_said(found)}; nothing was removed: --yes does it")
         return _report(found, is_done=False)
     with database.writing() as connection:
-        found = remove(connection, rule, store)
-    if store is not None:
+        found = remove(connection, rule, kept)
+    if has_files:
         remove_files(database)
     say(f"removed {_said(found)}")
     if found.sessions and not shrink(database):

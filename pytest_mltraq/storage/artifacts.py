@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from pytest_mltraq.artifact_store import ArtifactStore, ChangedError, Content, measure
+from pytest_mltraq.artifact_store import ArtifactStore, ChangedError, Content, Files, measure
 from pytest_mltraq.errors import NotFoundError, StorageError
 from pytest_mltraq.storage import sqlite
 from pytest_mltraq.storage.rows import Connection, execute
@@ -30,9 +30,6 @@ class Unreferenced(NamedTuple):
 
     old: dict[str, int]
     new: dict[str, int]
-
-
-NOTHING: Final = Unreferenced({}, {})
 
 
 def store_of(where: str | os.PathLike[str] | None, named: str | os.PathLike[str] | None = None) -> ArtifactStore:
@@ -76,18 +73,25 @@ def iter_contents(connection: Connection, without: Collection[str] = ()) -> Iter
             yield from read_listing(data, f"object {digest}").files.values()
 
 
-def unreferenced_files(connection: Connection, store: ArtifactStore, without: Collection[str] = ()) -> Unreferenced:
-    """Return the files of a store that no object of a database refers to, but for those of `without`.
+def referenced_files(connection: Connection, without: Collection[str] = ()) -> set[str]:
+    """Return the SHA-256 of the files that the objects of a database refer to, but for those of `without`.
+
+    Args:
+        connection: in a transaction.
+        without: digests of objects that don't count.
 
     Raises:
         CorruptDataError: what an artifact is made of can't be read.
-        StorageError: the store can't be read.
     """
-    kept = {content.sha256 for content in iter_contents(connection, without)}
+    return {content.sha256 for content in iter_contents(connection, without)}
+
+
+def unreferenced(files: Files, referenced: set[str]) -> Unreferenced:
+    """Return those of the files in a store to which nothing refers."""
     now = datetime.datetime.now(datetime.UTC)
-    found = NOTHING._replace(old={}, new={})
-    for sha256, (size, since) in store.files().items():
-        if sha256 not in kept:
+    found = Unreferenced({}, {})
+    for sha256, (size, since) in files.items():
+        if sha256 not in referenced:
             is_old = since is not None and now - since > NEW
             (found.old if is_old else found.new)[sha256] = size
     return found

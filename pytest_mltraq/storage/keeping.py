@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
-from pytest_mltraq.artifact_store import ArtifactStore
+from pytest_mltraq.artifact_store import Files
 from pytest_mltraq.codec import dump_json, load_json
-from pytest_mltraq.storage.artifacts import NOTHING, unreferenced_files
+from pytest_mltraq.storage.artifacts import referenced_files, unreferenced
 from pytest_mltraq.storage.database import Database
 from pytest_mltraq.storage.listing import Filters, SessionRow, list_sessions
 from pytest_mltraq.storage.objects import unreferenced_objects
@@ -89,13 +89,14 @@ def read_tags(connection: Connection, id_session: str) -> list[str]:
     return found
 
 
-def find_prunable(connection: Connection, rule: Rule, artifacts: ArtifactStore | None) -> Pruned:
+def find_prunable(connection: Connection, rule: Rule, kept: Files) -> Pruned:
     """Find what a rule doesn't keep, and what nothing refers to any more when that is gone.
 
     Args:
         connection: in a transaction.
         rule: what is kept.
-        artifacts: where files of artifacts are kept that are this database's alone; None leaves them.
+        kept: the files of artifacts that are this database's alone. Their store is asked before the transaction, since a remote one
+            takes its time.
     """
     doomed = _doomed(list_sessions(connection, Filters(), None)[0], rule)
     versions: dict[str, str] = {}
@@ -104,15 +105,15 @@ def find_prunable(connection: Connection, rule: Rule, artifacts: ArtifactStore |
         versions.update((row.id_experiment, row.name) for row in connection.execute(query))
     stored = Counter(connection.execute(select(experiments.c.name)).scalars())
     removed = Counter(versions.values())
-    unreferenced = unreferenced_objects(connection, without=versions.keys())
-    files = NOTHING if artifacts is None else unreferenced_files(connection, artifacts, unreferenced.keys())
+    loose = unreferenced_objects(connection, without=versions.keys())
+    files = unreferenced(kept, referenced_files(connection, loose.keys()) if kept else set())
     return Pruned(
         doomed[::-1],
         len(versions),
         _count(connection, runs, versions),
         _count(connection, verdicts, versions),
-        len(unreferenced),
-        sum(unreferenced.values()),
+        len(loose),
+        sum(loose.values()),
         sum(removed[name] == stored[name] for name in removed),
         len(files.old),
         sum(files.old.values()),
@@ -120,13 +121,13 @@ def find_prunable(connection: Connection, rule: Rule, artifacts: ArtifactStore |
     )
 
 
-def prune(connection: Connection, rule: Rule, artifacts: ArtifactStore | None) -> Pruned:
+def prune(connection: Connection, rule: Rule, kept: Files) -> Pruned:
     """Remove what a rule doesn't keep, in the transaction of a connection that writes; views go with the last version.
 
     Files of artifacts are left to `remove_files`, when the transaction is over.
     """
     lock_writers(connection)
-    found = find_prunable(connection, rule, artifacts)
+    found = find_prunable(connection, rule, kept)
     ids = [row.id for row in found.sessions]
     names: set[str] = set()
     for chunk in _chunks(ids):
@@ -146,14 +147,15 @@ def prune(connection: Connection, rule: Rule, artifacts: ArtifactStore | None) -
 
 
 def remove_files(database: Database) -> None:
-    """Remove the files of artifacts that nothing refers to.
+    """Remove the files of artifacts that nothing refers to now: a session may have stored some since they were looked at.
 
     Raises:
         StorageError: they can't be removed.
     """
     with database.reading() as connection:
-        files = NOTHING if connection is None else unreferenced_files(connection, database.artifacts)
-    for sha256 in files.old:
+        referenced = set() if connection is None else referenced_files(connection)
+    # Asked last: a file that a session kept meanwhile is a new one.
+    for sha256 in unreferenced(database.artifacts.files(), referenced).old:
         database.artifacts.remove(sha256)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 import pytest_mltraq as mltraq
 from tests.program import run
@@ -98,6 +101,40 @@ def test_prune_leaves_a_place_that_other_databases_may_share(tmp_path: Path, mon
     assert {"one", "other"} < kept(place)
     assert answer("prune", "--keep", "1", "--db", db, "--artifacts", "--yes")["files"] == 4
     assert kept(place) == {"two", "more two"}
+
+
+class WatchedFileSystem(LocalFileSystem):  # type: ignore[misc]  # it has no types
+    """Notes whether others could write to the database whenever it is asked for the files that it has."""
+
+    protocol = "watched"
+    database = Path()
+    could_write: ClassVar[list[bool]] = []
+
+    def find(self, *arguments: Any, **options: Any) -> Any:
+        with contextlib.closing(sqlite3.connect(self.database, timeout=0)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                self.could_write.append(True)
+            except sqlite3.OperationalError:
+                self.could_write.append(False)
+        return super().find(*arguments, **options)
+
+
+def test_prune_waits_for_a_slow_place_without_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that sessions that run go on storing meanwhile."""
+    file, place = tmp_path / "results.db", tmp_path / "place"
+    store(file, tmp_path / "made", ["one"], place)
+    store(file, tmp_path / "made", ["two"], place)
+    age(place)
+    fsspec.register_implementation("watched", WatchedFileSystem, clobber=True)
+    monkeypatch.setattr(WatchedFileSystem, "database", file)
+    monkeypatch.setattr(WatchedFileSystem, "could_write", [])
+    monkeypatch.setenv("MLTRAQ_ARTIFACTS", f"watched://{place}")
+
+    found = answer("prune", "--keep", "1", "--db", str(file), "--artifacts", "--yes")
+
+    assert (found["files"], kept(place)) == (2, {"two", "more two"})
+    assert WatchedFileSystem.could_write == [True, True]
 
 
 def test_storing_again_keeps_an_old_file_from_being_pruned(tmp_path: Path) -> None:
