@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
-from pytest_mltraq.codec import Encoded, dump_json, encode_document, load_json
+from pytest_mltraq.codec import Encoded, dump_json, encode_document, load_object
 from pytest_mltraq.errors import StepError
 from pytest_mltraq.steps import Step, list_steps, step_name
 
@@ -255,7 +255,7 @@ def derive_seed(experiment: str, params: Mapping[str, Any], encoded: Encoded | N
         encoded = encode_document(FrozenBunch(params), "params", {})
     document, types = encoded.document, encoded.types
     if list(params) != sorted(params):
-        document = dump_json(dict(sorted(load_json(document, "params").items())))
+        document = dump_json(dict(sorted(load_object(document, "params").items())))
         types = None if types is None else dict(sorted(types.items()))
     identity = f"{experiment}\n{document}\n{types}"
     return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=4).digest(), "big")

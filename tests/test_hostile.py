@@ -100,20 +100,33 @@ ONLY_SQLITE = [
     "id_run = 'no id'",
     "started_at = 'no time'",
     "started_at = 7",
+    "outcome = x'ff00'",
+    "duration_s = 'long'",
+]
+OF_OTHER_TABLES = [
+    ("experiments", "name = x'ff00'"),
+    ("experiments", "fields = 1e300"),
+    ("experiments", "config = 7"),
+    ("experiments", "code = 7"),
+    ("sessions", "tags = 7"),
+    ("sessions", "ci = 7"),
+    ("sessions", "packages = '[]'"),
+    ("sessions", "exit_status = 'none'"),
 ]
 
 
 COMMANDS = (["doctor"], ["export", "example"], ["show", "example"], ["ls", "runs", "example"], ["report"], ["merge"])
+OF_SESSIONS = (["doctor"], ["export", "example"], ["show", "example"], ["show", "last"], ["ls"], ["report"])
 
 
-def read_damaged(url: str, folder: Path, damage: str, commands: Iterable[list[str]]) -> None:
-    """Damage a run, and read it in every way there is: only errors of ours are raised, and commands end with a message."""
+def read_damaged(url: str, folder: Path, damage: str, commands: Iterable[list[str]], table: str = "runs") -> None:
+    """Damage a row, and read it in every way there is: only errors of ours are raised, and commands end with a message."""
     session = mltraq.create_session(url)
     session.create_experiment("example").add_run(n=1).execute(lambda run: run.fields.update(loss=0.5)).persist(
         "replace"
     )
     with session.db.writing() as connection:
-        connection.exec_driver_sql(f"UPDATE runs SET {damage}".replace("%", "%%"))  # noqa: S608 - the test's own
+        connection.exec_driver_sql(f"UPDATE {table} SET {damage}".replace("%", "%%"))  # noqa: S608 - the test's own
 
     try:
         experiment = session.load_experiment("example")
@@ -133,6 +146,12 @@ def read_damaged(url: str, folder: Path, damage: str, commands: Iterable[list[st
 def test_no_row_makes_a_reader_fail_with_another_error_than_ours(tmp_path: Path, damage: str) -> None:
     """Whatever stands in a row, programs get an error of ours, and commands end with a message."""
     read_damaged(f"sqlite:///{tmp_path / 'results.db'}", tmp_path, damage, COMMANDS)
+
+
+@pytest.mark.parametrize(("table", "damage"), OF_OTHER_TABLES, ids=lambda part: part)
+def test_no_row_of_an_experiment_or_a_session_does_either(tmp_path: Path, table: str, damage: str) -> None:
+    """SQLite takes any value in any column."""
+    read_damaged(f"sqlite:///{tmp_path / 'results.db'}", tmp_path, damage, OF_SESSIONS, table)
 
 
 def test_no_row_of_postgresql_does_either(postgresql: str, tmp_path: Path) -> None:

@@ -290,11 +290,11 @@ def _label(params: str, types: str | None) -> str:
 
 def _message(error: str | None) -> str | None:
     """Return the first line of an error."""
-    from pytest_mltraq.codec import load_json
+    from pytest_mltraq.codec import load_object
 
     if error is None:
         return None
-    found = load_json(error, "error")
+    found = load_object(error, "error")
     return f"{found['type']}: {next(iter(_lines(found['message'])), '')}"
 
 

@@ -33,6 +33,7 @@ from pytest_mltraq.codec.forms import (
     digest_object,
     dump_json,
     load_json,
+    load_list,
     load_object,
     load_types,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "find_refused",
     "find_shape",
     "load_json",
+    "load_list",
     "load_object",
     "load_types",
 ]

@@ -219,6 +219,19 @@ def load_object(text: str, path: Path) -> dict[str, Any]:
     return found
 
 
+def load_list(text: str, path: Path) -> list[Any]:
+    """Read a JSON list.
+
+    Raises:
+        CorruptDataError: the text is none.
+    """
+    found = load_json(text, path)
+    if type(found) is not list:
+        message = f"expected a JSON list, found {type(found).__name__}"
+        raise CorruptDataError(path, message)
+    return found
+
+
 def load_types(text: str | None, of: str, path: Path) -> dict[str, Entry]:
     """Read what JSON lost of one of the documents of a row.
 

@@ -17,7 +17,7 @@ import json
 import math
 from typing import Any, Final
 
-from pytest_mltraq.codec import load_json
+from pytest_mltraq.codec import load_list, load_object
 from pytest_mltraq.judged import Judged
 from pytest_mltraq.report.files import SessionReport
 from pytest_mltraq.report.verdicts import worst_first
@@ -25,15 +25,13 @@ from pytest_mltraq.report.verdicts import worst_first
 SCHEMA: Final = 1
 
 _OF_SESSION: Final = ("id", "started_at", "finished_at", "exit_status", "origin", "commit", "branch", "dirty", "python")
-_DOCUMENTS: Final = ("tags", "ci")
 
 
 def render(report: SessionReport) -> str:
     """Return the report as JSON, the worst verdict first."""
     session = {name: getattr(report.session, name) for name in _OF_SESSION}
-    for name in _DOCUMENTS:
-        text = getattr(report.session, name)
-        session[name] = None if text is None else load_json(text, name)
+    session["tags"] = load_list(report.session.tags, "tags")
+    session["ci"] = None if report.session.ci is None else load_object(report.session.ci, "ci")
     document = {
         "schema": SCHEMA,
         "session": session,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pytest_mltraq.baseline import Earlier
-from pytest_mltraq.codec import load_json
+from pytest_mltraq.codec import load_object
 from pytest_mltraq.codec.document import columns_of
 from pytest_mltraq.compare import Verdict
 from pytest_mltraq.errors import NotFoundError, StorageError, near
@@ -68,18 +68,18 @@ def _summary(contents: Contents, versions: Collection[Version]) -> Summary:
 
 
 def _record(run: RunRow) -> RunRecord:
-    types = {} if run.types is None else load_json(run.types, "types")
+    types = {} if run.types is None else load_object(run.types, "types")
     columns = columns_of(run.params, types.get("params")), columns_of(run.fields, types.get("fields"))
     return RunRecord(*run, columns=columns, objects={})
 
 
 def _judged(row: Mapping[str, Any], version: history.Version | None) -> Judged:
     """Return a verdict as it was when it was stored."""
-    details: dict[str, Any] = {} if row["details"] is None else load_json(row["details"], "verdicts.details")
+    details: dict[str, Any] = {} if row["details"] is None else load_object(row["details"], "verdicts.details")
     metric = from_plain(details.get("metric") or {"name": row["metric"]})
     known: dict[str, Any] = {name: row[name] for name in Verdict._fields if name in row}
     known |= {
-        "params": load_json(row["params"], "verdicts.params"),
+        "params": load_object(row["params"], "verdicts.params"),
         "fails": bool(row["fails"]),
         "alpha": metric.alpha,
         "sign": metric.sign,

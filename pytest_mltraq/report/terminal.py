@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from pytest_mltraq.codec import dump_json, load_json
+from pytest_mltraq.codec import dump_json, load_object
 from pytest_mltraq.groups import readable_params, split_params
 from pytest_mltraq.metric import REPLICATE_PARAMS
 from pytest_mltraq.record import RunRecord
@@ -137,7 +137,7 @@ def _add_metrics(metrics: dict[str, None], group: _Group, record: RunRecord) -> 
     names = [name for kind, of_kind in record.columns[1] if kind in ("integer", "number") for name in of_kind]
     if not names:
         return
-    fields = load_json(record.fields, "fields")
+    fields = load_object(record.fields, "fields")
     for name in names:
         if name not in metrics:
             if len(metrics) >= MAX_METRICS:
@@ -151,7 +151,7 @@ def _table(name: str, experiment: _Experiment, width: int, *, everything: bool) 
     groups = sorted(experiment.groups.values(), key=lambda group: group.position)
     yield _title(name, experiment)
     shown = groups if everything else groups[:MAX_GROUPS]
-    found = [load_json(group.params, "params") for group in shown]
+    found = [load_object(group.params, "params") for group in shown]
     params = list(dict.fromkeys(name for of_group in found for name in of_group))
     rows = [list(map(visible, [*params, "runs", *experiment.metrics]))]
     for group, of_group in zip(shown, found, strict=True):

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, Table, select
 from sqlalchemy.engine import Connection
 
-from pytest_mltraq.codec import Decoder, load_json
+from pytest_mltraq.codec import Decoder, load_list, load_object
 from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.storage.objects import object_loader
 from pytest_mltraq.storage.reader import read_types
 from pytest_mltraq.storage.schema import experiments, is_document, runs, sessions, verdicts
+from pytest_mltraq.storage.tables import LISTS
 
 Values = Mapping[str, Any]
 """Values by name, as they were set; in the place of a damaged one stands the `CorruptDataError`."""
@@ -120,7 +121,9 @@ def _stored(table: Table, row: Row[Any]) -> dict[str, Any]:
     found = {}
     for column in table.columns:
         value = values[column.name]
-        found[column.name] = load_json(value, column.name) if value is not None and is_document(column) else value
+        if value is not None and is_document(column):
+            value = (load_list if column.name in LISTS else load_object)(value, column.name)
+        found[column.name] = value
     return found
 
 
@@ -131,7 +134,7 @@ def _decoder(connection: Connection, row: Row[Any]) -> Any:
 
     def decode(name: str) -> Values:
         entries = types.get(name, {})
-        plain = load_json(getattr(row, name), name)
+        plain = load_object(getattr(row, name), name)
         return {key: _decoded(value, entries.get(key), f"{name}.{key}", load) for key, value in plain.items()}
 
     return decode

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pytest_mltraq.artifact_store import ArtifactStore
-from pytest_mltraq.codec import Stored, load_json
+from pytest_mltraq.codec import Stored, load_object
 from pytest_mltraq.codec.document import columns_of, decode_whole
 from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.errors import CorruptDataError, MltraqError
@@ -178,7 +178,7 @@ def _check_verdicts(connection: Connection) -> Iterator[Problem]:
             try:
                 document = getattr(row, name)
                 if document is not None:
-                    load_json(document, name)
+                    load_object(document, name)
             except CorruptDataError as error:
                 yield Problem("verdict", f"{row.id_experiment} {row.position}", str(error))
 

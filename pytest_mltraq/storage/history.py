@@ -11,7 +11,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.baseline import Earlier
-from pytest_mltraq.codec import Decoder, load_json
+from pytest_mltraq.codec import Decoder, load_json, load_list, load_object
 from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.groups import readable_params
 from pytest_mltraq.storage.engine import run
@@ -144,7 +144,7 @@ def _versions(connection: Connection, which: Any, *more: Any) -> Iterator[Versio
             as_time(row.started_at),
             row.commit,
             row.branch,
-            tuple(load_json(row.tags, "tags")),
+            tuple(load_list(row.tags, "tags")),
             bool(row.dirty),
         )
         file, line = _place(row.code) if more else (None, None)
@@ -154,22 +154,22 @@ def _versions(connection: Connection, which: Any, *more: Any) -> Iterator[Versio
             row.nodeid,
             file,
             line,
-            [] if row.metrics is None else load_json(row.metrics, "metrics"),
-            load_json(row.fields, "fields"),
-            load_json(row.config, "config"),
+            [] if row.metrics is None else load_list(row.metrics, "metrics"),
+            load_object(row.fields, "fields"),
+            load_object(row.config, "config"),
         )
     return iter(found.values())
 
 
 def _place(code: str) -> tuple[str | None, int | None]:
-    steps = load_json(code, "code")
+    steps = load_list(code, "code")
     return (steps[-1]["file"], steps[-1]["line"]) if steps else (None, None)
 
 
 def list_names(connection: Connection) -> list[tuple[str, list[str]]]:
     """Return the id and the tags of each session."""
     query = select(sessions.c.id, sessions.c.tags).order_by(sessions.c.started_at)
-    return [(row.id, load_json(row.tags, "tags")) for row in connection.execute(query)]
+    return [(row.id, load_list(row.tags, "tags")) for row in connection.execute(query)]
 
 
 def read_measured(connection: Connection, ids: Sequence[str], metrics: Sequence[str]) -> list[Measured]:
@@ -192,7 +192,7 @@ def read_measured(connection: Connection, ids: Sequence[str], metrics: Sequence[
                 readable = readable_params(params, None if types is None else f'{{"params":{types}}}')
                 measured = found[id_experiment, id_run] = Measured(id_experiment, nodeid, outcome, readable, {})
             for name, value, entry in zip(page, values[::2], values[1::2], strict=True):
-                number = _number(_plain(connection, value), None if entry is None else load_json(entry, "types"))
+                number = _number(_plain(connection, value), None if entry is None else load_list(entry, "types"))
                 if number is not None:
                     measured.values[name] = number
     return list(found.values())
@@ -269,7 +269,7 @@ def read_verdicts(connection: Connection, ids: Iterable[str]) -> list[StoredVerd
     columns = [verdicts.c[name] for name in StoredVerdict._fields]
     query = select(*columns).where(verdicts.c.id_experiment.in_(list(ids)))
     return [
-        StoredVerdict(*row)._replace(params=load_json(row.params, "verdicts.params"), fails=bool(row.fails))
+        StoredVerdict(*row)._replace(params=load_object(row.params, "verdicts.params"), fails=bool(row.fails))
         for row in connection.execute(query)
     ]
 
@@ -328,9 +328,9 @@ def read_session_verdicts(connection: Connection, id_session: str) -> list[Sessi
     )
     return [
         SessionVerdict(*row)._replace(
-            params=load_json(row.params, "verdicts.params"),
+            params=load_object(row.params, "verdicts.params"),
             fails=bool(row.fails),
-            values=load_json(row.details, "verdicts.details").get("values", {}) if row.details else {},
+            values=load_object(row.details, "verdicts.details").get("values", {}) if row.details else {},
         )
         for row in connection.execute(query)
     ]

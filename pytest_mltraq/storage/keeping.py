@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
 from pytest_mltraq.artifact_store import Files
-from pytest_mltraq.codec import dump_json, load_json
+from pytest_mltraq.codec import dump_json, load_list
 from pytest_mltraq.storage.artifacts import referenced_files, unreferenced
 from pytest_mltraq.storage.database import Database
 from pytest_mltraq.storage.listing import Filters, SessionRow, list_sessions
@@ -75,7 +75,7 @@ class Pruned(NamedTuple):
 def change_tags(connection: Connection, id_session: str, add: Iterable[str], remove: Iterable[str]) -> list[str]:
     """Give names to a session, and take others away; returns those that it has then."""
     stored = connection.execute(select(sessions.c.tags).where(sessions.c.id == id_session)).scalar_one()
-    known: list[str] = load_json(stored, f"session {id_session}: tags")
+    known: list[str] = load_list(stored, f"session {id_session}: tags")
     gone = set(remove)
     found = [name for name in dict.fromkeys([*known, *add]) if name not in gone]
     connection.execute(sessions.update().where(sessions.c.id == id_session).values(tags=dump_json(found)))
@@ -85,7 +85,7 @@ def change_tags(connection: Connection, id_session: str, add: Iterable[str], rem
 def read_tags(connection: Connection, id_session: str) -> list[str]:
     """Return the names of a session."""
     stored = connection.execute(select(sessions.c.tags).where(sessions.c.id == id_session)).scalar_one()
-    found: list[str] = load_json(stored, f"session {id_session}: tags")
+    found: list[str] = load_list(stored, f"session {id_session}: tags")
     return found
 
 

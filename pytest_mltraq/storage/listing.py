@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, literal_column, or_, select
 from sqlalchemy.engine import Connection
 
-from pytest_mltraq.codec import load_json, load_object
+from pytest_mltraq.codec import load_list, load_object
 from pytest_mltraq.environment import is_running
 from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.groups import readable_params
@@ -245,7 +245,7 @@ def known_branches(connection: Connection) -> list[str]:
 def known_tags(connection: Connection) -> list[str]:
     """Return the names that sessions were given."""
     documents = connection.execute(select(sessions.c.tags)).scalars()
-    return sorted({tag for document in documents for tag in load_json(document, "tags")})
+    return sorted({tag for document in documents for tag in load_list(document, "tags")})
 
 
 INTERRUPTED: Final = 2
@@ -347,7 +347,7 @@ def _session_row(row: Row[Any], names: Sequence[str], outcomes: Mapping[str, int
         branch=row.branch,
         commit=row.commit,
         dirty=row.dirty,
-        tags=load_json(row.tags, f"session {row.id}: tags"),
+        tags=load_list(row.tags, f"session {row.id}: tags"),
         experiments=list(names),
         outcomes=outcomes,
     )
@@ -364,7 +364,7 @@ def _run_row(row: Row[Any]) -> RunRow:
         outcome=row.outcome,
         params=readable_params(row.params, row.types),
         fields=load_object(row.fields, f"{path}: fields"),
-        error=None if row.error is None else load_json(row.error, f"{path}: error"),
+        error=None if row.error is None else load_object(row.error, f"{path}: error"),
         started_at=None if row.started_at is None else to_time(row.started_at),
         duration_s=row.duration_s,
     )

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 from sqlalchemy import Column, and_, select
 from sqlalchemy.engine import Connection
 
-from pytest_mltraq.codec import load_json
+from pytest_mltraq.codec import load_list
 from pytest_mltraq.errors import NotFoundError, near
 from pytest_mltraq.storage.schema import experiments, runs, sessions, views
 from pytest_mltraq.storage.versions import find_experiment, list_names
@@ -107,7 +107,7 @@ def _find_ids(connection: Connection, kind: Kind, word: str) -> list[str]:
 def number_names(connection: Connection, experiment: str) -> list[str]:
     """Return the names of the fields of an experiment that have numbers."""
     found = connection.execute(select(views.c.columns).where(views.c.experiment == experiment)).scalar()
-    columns = [] if found is None else load_json(found, "views.columns")
+    columns = [] if found is None else load_list(found, "views.columns")
     return [key for source, key, kind in columns if source == "fields" and kind in ("integer", "number")]
 
 
@@ -120,7 +120,7 @@ def find_named_session(connection: Connection, word: str) -> str:
     if word != NEWEST:
         query = select(sessions.c.id, sessions.c.tags, sessions.c.commit).order_by(sessions.c.started_at.desc())
         known = connection.execute(query).all()
-        tagged = next((row.id for row in known if word in load_json(row.tags, "tags")), None)
+        tagged = next((row.id for row in known if word in load_list(row.tags, "tags")), None)
         if tagged is not None:
             return str(tagged)
         if len(word) >= MIN_DIGITS and not _find_ids(connection, "session", word):

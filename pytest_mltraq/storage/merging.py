@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Table, func, literal, select
 from sqlalchemy.engine import Connection
 
-from pytest_mltraq.codec import load_json
+from pytest_mltraq.codec import load_list
 from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.errors import NotFoundError
 from pytest_mltraq.progress import progress_bar
@@ -81,7 +81,7 @@ def merge(source: Database, target: Database, *, artifacts: bool = True) -> Merg
                         advance(len(rows))
             _finish_sessions(reading, writing)
             for name, columns in reading.execute(select(views.c.experiment, views.c.columns)):
-                View(name).extend(writing, [_columns_of(load_json(columns, "views.columns"))])
+                View(name).extend(writing, [_columns_of(load_list(columns, "views.columns"))])
             after = _count(writing)
     return Merged(str(source), {name: after[name] - before[name] for name in after})
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
-from pytest_mltraq.codec import decode_document, load_json, load_object
+from pytest_mltraq.codec import decode_document, load_list, load_object
 from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.run import Run, RunError, StepTime
 from pytest_mltraq.steps import StepCode
@@ -77,7 +77,7 @@ def load_experiment(connection: Connection, id_experiment: str, source: ObjectSo
             row.name,
             decode_document(row.fields, types.get("fields"), source.load, "fields", source=source),
             decode_document(row.config, types.get("config"), source.load, "config", source=source),
-            [StepCode(**code) for code in load_json(row.code, "code")],
+            [StepCode(**code) for code in load_list(row.code, "code")],
             row.doc,
             row.nodeid,
             [_load_run(_RunRow(*run), source) for run in execute(connection, query, id_experiment)],
@@ -112,8 +112,8 @@ def _restore_run(row: _RunRow, source: ObjectSource) -> Run:
     run = Run(params, seed=row.seed, id_run=uuid.UUID(row.id_run))
     run.fields = decode_document(row.fields, types.get("fields"), source.load, f"{of_run}fields", source=source)
     run.outcome = row.outcome
-    run.steps = [StepTime(**step) for step in load_json(row.steps, "steps")]
-    run.error = None if row.error is None else RunError(**load_json(row.error, "error"))
+    run.steps = [StepTime(**step) for step in load_list(row.steps, "steps")]
+    run.error = None if row.error is None else RunError(**load_object(row.error, "error"))
     run.started_at = None if row.started_at is None else _time(row.started_at)
     run.duration_s, run.attempts = row.duration_s, row.attempts
     return run

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, select
 
-from pytest_mltraq.codec import Encoded, load_json
+from pytest_mltraq.codec import Encoded, load_list, load_object
 from pytest_mltraq.codec.document import columns_of
 from pytest_mltraq.record import ExperimentRecord, RunRecord, to_text
 from pytest_mltraq.storage.database import Database
@@ -68,7 +68,7 @@ class PassedRuns:
         query = query.where(runs.c.id_experiment == version, runs.c.outcome == "passed")
         with self._database.reading() as connection:
             for row in () if connection is None else connection.execute(query):
-                types = None if row.types is None else load_json(row.types, "types").get("params")
+                types = None if row.types is None else load_object(row.types, "types").get("params")
                 found.setdefault(_key(row.params, types), (version, row.id_run))
 
     def _load(self, id_experiment: str, id_run: str) -> RunRecord | None:
@@ -84,21 +84,21 @@ def _record(row: Row[Any]) -> RunRecord:
     del values["id_experiment"]
     if isinstance(row.started_at, datetime.datetime):
         values["started_at"] = to_text(row.started_at)
-    types = {} if row.types is None else load_json(row.types, "types")
+    types = {} if row.types is None else load_object(row.types, "types")
     columns = columns_of(row.params, types.get("params")), columns_of(row.fields, types.get("fields"))
     return RunRecord(**values, columns=columns, objects={})
 
 
 def _made_of(experiment: ExperimentRecord | Row[Any]) -> Key | None:
     """Return what must be the same for a run to be the same: config and code; None where some code isn't known."""
-    code = [(step["name"], step["digest"]) for step in load_json(experiment.code, "code")]
+    code = [(step["name"], step["digest"]) for step in load_list(experiment.code, "code")]
     if any(digest is None for _, digest in code):
         return None
-    types = {} if experiment.types is None else load_json(experiment.types, "types")
+    types = {} if experiment.types is None else load_object(experiment.types, "types")
     return _key(experiment.config, types.get("config")), tuple(code)
 
 
 def _key(document: str, types: Any) -> Key:
     """Return values in a form in which equal ones are equal, whatever the order of their names."""
-    plain = orjson.dumps(load_json(document, "params"), option=orjson.OPT_SORT_KEYS)
+    plain = orjson.dumps(load_object(document, "params"), option=orjson.OPT_SORT_KEYS)
     return plain, None if types is None else orjson.dumps(types, option=orjson.OPT_SORT_KEYS)

@@ -126,6 +126,9 @@ TABLES: Final = {
 }
 """The columns of each table, in an order in which tables come after those that they refer to."""
 
+LISTS: Final = frozenset({"code", "columns", "metrics", "steps", "tags"})
+"""Columns whose JSON is a list; in the others it is an object."""
+
 KEYS: Final = {"runs": "id_experiment, id_run", "verdicts": "id_experiment, position"}
 """Primary keys of more than one column."""
 

@@ -38,7 +38,7 @@ def list_experiments(connection: Connection) -> list[Version]:
 def list_names(connection: Connection) -> list[str]:
     """Return the names of the stored experiments, in the order of their first versions."""
     query = "SELECT name FROM experiments GROUP BY name ORDER BY min(created_at), name"
-    return [name for (name,) in execute(connection, query)]
+    return [str(name) for (name,) in execute(connection, query)]  # in a damaged SQLite file it may be bytes
 
 
 def find_experiment(

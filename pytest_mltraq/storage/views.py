@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from pytest_mltraq.codec import dump_json, load_json
+from pytest_mltraq.codec import dump_json, load_list
 from pytest_mltraq.codec.forms import Columns
 from pytest_mltraq.storage.rows import Connection, execute, literal, lock_writers, quoted
 
@@ -91,7 +91,7 @@ class View:
         """Read what the view has; another process may have defined it anew. Returns whether there is none yet."""
         row = execute(connection, "SELECT view, columns FROM views WHERE experiment = ?", self.experiment).first()
         self._name, columns = (None, "[]") if row is None else row
-        self._kinds = {(source, key): kind for source, key, kind in load_json(columns, "views.columns")}
+        self._kinds = {(source, key): kind for source, key, kind in load_list(columns, "views.columns")}
         return row is None
 
     def _note(self, columns: Iterable[tuple[Columns, Columns]]) -> bool:
