@@ -176,12 +176,12 @@ class Experiment:
             run.finish()
             self.runs.add(run)
 
-    def add_run(self, **params: Any) -> Self:
+    def add_run(self, /, **params: Any) -> Self:
         """Add a run with these params."""
         self.runs.add(Run(own_values(params), seed=derive_seed(self.name, params)))
         return self
 
-    def add_runs(self, **grid: Iterable[Any]) -> Self:
+    def add_runs(self, /, **grid: Iterable[Any]) -> Self:
         """Add a run for each combination of a grid, the first axis slowest.
 
         Raises:

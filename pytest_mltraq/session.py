@@ -73,7 +73,7 @@ class Session:
         self._started_at = datetime.datetime.now(datetime.UTC)
         self._stored = False
 
-    def create_experiment(self, name: str | None = None, **fields: Any) -> Experiment:
+    def create_experiment(self, /, name: str | None = None, **fields: Any) -> Experiment:
         """Create an experiment; it is not stored before `persist`.
 
         Args:

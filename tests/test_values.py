@@ -195,7 +195,8 @@ def check_database(session: mltraq.Session, data: st.DataObject) -> None:
     fields, params, config, shared = (data.draw(documents) for _ in range(4))
     fields["sequence"] = data.draw(sequences_of_everything())
     first, last = data.draw(documents), data.draw(everything)
-    experiment = session.create_experiment("any", **shared).add_run(**params)
+    experiment = session.create_experiment("any").add_run(**params)
+    experiment.fields.update(shared)  # not as keywords: one may be called "name"
 
     def step_set(run: mltraq.Run) -> None:
         run.fields.update(first)
