@@ -7,7 +7,7 @@ judge in one way. What a verdict is, `compare` decides.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pytest_mltraq.acceptance import Acceptance, key_of
 from pytest_mltraq.baseline import Baseline, Here
@@ -18,9 +18,7 @@ from pytest_mltraq.metric import Metric, from_plain
 from pytest_mltraq.past import Comparison, Group, Key, Past, group_runs
 from pytest_mltraq.second_look import confirm
 from pytest_mltraq.storage import history
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+from pytest_mltraq.storage.rows import Connection
 
 
 class _Found(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pytest_mltraq.acceptance import Acceptance, key_of
 from pytest_mltraq.baseline import Baseline, Earlier, Here, select_sessions
@@ -14,9 +14,7 @@ from pytest_mltraq.groups import label_params, split_params
 from pytest_mltraq.levels import current_level
 from pytest_mltraq.metric import Metric
 from pytest_mltraq.storage import history
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+from pytest_mltraq.storage.rows import Connection
 
 AT_ONCE: Final = 32
 """Sessions that are read at once."""

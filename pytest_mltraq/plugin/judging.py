@@ -132,7 +132,7 @@ class Judging:
     def _store(self, stored: Stored) -> None:
         from pytest_mltraq.storage.writer import replace_verdicts
 
-        with stored.database.writing() as connection:
+        with stored.database.connected() as connection, stored.database.transaction(connection):
             replace_verdicts(connection, stored.session.id, self.judged)
 
     def _look_around(self, stored: Stored) -> Here:
@@ -147,12 +147,12 @@ class Judging:
         from pytest_mltraq.gate import Gate
 
         gate = Gate(self._baseline, here, self._acceptances)
-        with stored.database.reading() as connection:
+        with stored.database.fetching() as connection:
             if connection is None:
                 return []
             if self._other is None:
                 return gate.judge(connection, stored.session.id, connection)
-            with self._other.reading() as other:
+            with self._other.fetching() as other:
                 return gate.judge(connection, stored.session.id, other)
 
     @pytest.hookimpl(trylast=True)
@@ -264,7 +264,7 @@ def _check_name(baseline: Baseline, other: Database | None, db: str | None) -> N
     from pytest_mltraq.storage.database import Database
     from pytest_mltraq.storage.history import list_names
 
-    with (other or Database(db)).reading() as connection:
+    with (other or Database(db)).fetching() as connection:
         known = [] if connection is None else list_names(connection)
     if baseline.kind == "session" and not any(name.startswith(str(baseline.name)) for name, _ in known):
         message = f"{baseline}: there is no such session; `pytest-mltraq ls` lists them"

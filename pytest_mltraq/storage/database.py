@@ -279,7 +279,7 @@ class Database:
 
     def is_empty(self) -> bool:
         """Whether nothing was ever stored; the file of a SQLite database may be missing."""
-        with self.reading() as connection:
+        with self.fetching() as connection:
             return connection is None
 
     def query(self, sql: str) -> pandas.DataFrame:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import datetime
 import numbers
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, NoReturn
-
-from sqlalchemy import and_, or_, select
-from sqlalchemy.engine import Connection
 
 from pytest_mltraq.baseline import Earlier
 from pytest_mltraq.codec import Decoder, load_json, load_list, load_object
 from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.groups import readable_params
-from pytest_mltraq.storage.engine import run
-from pytest_mltraq.storage.rows import literal
-from pytest_mltraq.storage.schema import experiments, runs, sessions, verdicts
+from pytest_mltraq.storage.rows import Connection, execute, literal
 from pytest_mltraq.storage.views import ODD_KEY
 
 FINISHED: Final = (0, 1)
@@ -102,74 +97,58 @@ class StoredVerdict(NamedTuple):
 
 def list_finished(connection: Connection, experiment: str) -> list[Version]:
     """Return the newest version that each finished session stored of an experiment, the oldest first."""
-    finished = and_(
-        experiments.c.name == experiment,
-        sessions.c.finished_at.is_not(None),
-        or_(sessions.c.exit_status.is_(None), sessions.c.exit_status.in_(FINISHED)),
-    )
-    return list(_versions(connection, finished))
+    statuses = ", ".join(map(str, FINISHED))
+    finished = f"s.finished_at IS NOT NULL AND (s.exit_status IS NULL OR s.exit_status IN ({statuses}))"
+    return _versions(connection, "NULL", f"e.name = ? AND {finished}", experiment)
 
 
 def list_versions(connection: Connection, id_session: str) -> list[Version]:
     """Return the experiments that a session stored, in the order in which it did."""
-    return list(_versions(connection, experiments.c.id_session == id_session, experiments.c.code))
+    return _versions(connection, "e.code", "e.id_session = ?", id_session)
 
 
-def _versions(connection: Connection, which: Any, *more: Any) -> Iterator[Version]:
-    query = (
-        select(
-            experiments.c.id_session,
-            experiments.c.id_experiment,
-            sessions.c.started_at,
-            sessions.c.commit,
-            sessions.c.branch,
-            sessions.c.tags,
-            sessions.c.dirty,
-            experiments.c.name,
-            experiments.c.nodeid,
-            experiments.c.metrics,
-            experiments.c.fields,
-            experiments.c.config,
-            *more,
-        )
-        .join(sessions, sessions.c.id == experiments.c.id_session)
-        .where(which)
-        .order_by(sessions.c.started_at, experiments.c.created_at, experiments.c.id_experiment)
-    )
+def _versions(connection: Connection, code: str, which: str, value: str) -> list[Version]:
+    query = f"""
+        SELECT e.id_session, e.id_experiment, s.started_at, s."commit", s.branch, s.tags, s.dirty,
+            e.name, e.nodeid, {code}, e.metrics, e.fields, e.config
+        FROM experiments e JOIN sessions s ON s.id = e.id_session WHERE {which}
+        ORDER BY s.started_at, e.created_at, e.id_experiment
+    """  # noqa: S608 - none of it is data
     found = {}
-    for row in connection.execute(query):
-        earlier = Earlier(
-            row.id_session,
-            row.id_experiment,
-            as_time(row.started_at),
-            row.commit,
-            row.branch,
-            tuple(load_list(row.tags, "tags")),
-            bool(row.dirty),
+    for id_session, id_experiment, started_at, commit, branch, tags, dirty, name, *more in execute(
+        connection, query, value
+    ):
+        session = Earlier(
+            id_session,
+            id_experiment,
+            as_time(started_at),
+            commit,
+            branch,
+            tuple(load_list(tags, "tags")),
+            bool(dirty),
         )
-        file, line = _place(row.code) if more else (None, None)
-        found[row.id_session, row.name] = Version(
-            earlier,
-            row.name,
-            row.nodeid,
-            file,
-            line,
-            [] if row.metrics is None else load_list(row.metrics, "metrics"),
-            load_object(row.fields, "fields"),
-            load_object(row.config, "config"),
+        nodeid, steps, metrics, fields, config = more
+        found[id_session, name] = Version(
+            session,
+            name,
+            nodeid,
+            *_place(steps),
+            [] if metrics is None else load_list(metrics, "metrics"),
+            load_object(fields, "fields"),
+            load_object(config, "config"),
         )
-    return iter(found.values())
+    return list(found.values())
 
 
-def _place(code: str) -> tuple[str | None, int | None]:
-    steps = load_list(code, "code")
+def _place(code: str | None) -> tuple[str | None, int | None]:
+    steps = [] if code is None else load_list(code, "code")
     return (steps[-1]["file"], steps[-1]["line"]) if steps else (None, None)
 
 
 def list_names(connection: Connection) -> list[tuple[str, list[str]]]:
     """Return the id and the tags of each session."""
-    query = select(sessions.c.id, sessions.c.tags).order_by(sessions.c.started_at)
-    return [(row.id, load_list(row.tags, "tags")) for row in connection.execute(query)]
+    query = "SELECT id, tags FROM sessions ORDER BY started_at"
+    return [(id_session, load_list(tags, "tags")) for id_session, tags in execute(connection, query)]
 
 
 def read_measured(connection: Connection, ids: Sequence[str], metrics: Sequence[str]) -> list[Measured]:
@@ -185,8 +164,8 @@ def read_measured(connection: Connection, ids: Sequence[str], metrics: Sequence[
     pages = [metrics[at : at + MAX_VALUES] for at in range(0, len(metrics), MAX_VALUES)] or [[]]
     found: dict[tuple[str, str], Measured] = {}
     for page in pages:
-        for row in run(connection, _statement(connection, ids, page)):
-            id_experiment, id_run, nodeid, outcome, params, types, *values = tuple(row)
+        rows = execute(connection, _statement(connection, ids, page))
+        for id_experiment, id_run, nodeid, outcome, params, types, *values in rows:
             measured = found.get((id_experiment, id_run))
             if measured is None:
                 readable = readable_params(params, None if types is None else f'{{"params":{types}}}')
@@ -199,14 +178,7 @@ def read_measured(connection: Connection, ids: Sequence[str], metrics: Sequence[
 
 
 def _statement(connection: Connection, ids: Sequence[str], metrics: Sequence[str]) -> str:
-    columns = [
-        runs.c.id_experiment.name,
-        runs.c.id_run.name,
-        "nodeid",
-        "outcome",
-        "params",
-        _types(connection, "params"),
-    ]
+    columns = ["id_experiment", "id_run", "nodeid", "outcome", "params", _types(connection, "params")]
     for name in metrics:
         columns += [_value(connection, name), _types(connection, "fields", name)]
     wanted = ", ".join(map(literal, ids))
@@ -264,19 +236,27 @@ def _missing(reference: Any) -> NoReturn:
     raise KeyError(reference)
 
 
-def read_verdicts(connection: Connection, ids: Iterable[str]) -> list[StoredVerdict]:
+def read_verdicts(connection: Connection, ids: Sequence[str]) -> list[StoredVerdict]:
     """Return what was said of the metrics of some versions."""
-    columns = [verdicts.c[name] for name in StoredVerdict._fields]
-    query = select(*columns).where(verdicts.c.id_experiment.in_(list(ids)))
+    columns, marks = ", ".join(StoredVerdict._fields), ", ".join("?" * len(ids))
+    query = f"SELECT {columns} FROM verdicts WHERE id_experiment IN ({marks})"  # noqa: S608 - none of it is data
+    found = [StoredVerdict(*row) for row in execute(connection, query, *ids)] if ids else []
     return [
-        StoredVerdict(*row)._replace(params=load_object(row.params, "verdicts.params"), fails=bool(row.fails))
-        for row in connection.execute(query)
+        one._replace(params=load_object(str(one.params), "verdicts.params"), fails=bool(one.fails)) for one in found
     ]
 
 
-def as_time(value: Any) -> datetime.datetime:
-    """Return a stored time; SQLite has it as text."""
-    time = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
+def as_time(value: Any, path: str = "started_at") -> datetime.datetime:
+    """Return a stored time; SQLite has it as text.
+
+    Raises:
+        CorruptDataError: it is none.
+    """
+    try:
+        time = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        message = f"expected a time, found {repr(value)[:40]}"
+        raise CorruptDataError(path, message) from error
     return time.astimezone(datetime.UTC)
 
 
@@ -311,26 +291,17 @@ class SessionVerdict(NamedTuple):
 
 def read_session_verdicts(connection: Connection, id_session: str) -> list[SessionVerdict]:
     """Return what was said of the metrics of a session, in the order in which it was."""
-    query = (
-        select(
-            verdicts.c.experiment,
-            verdicts.c.metric,
-            verdicts.c.params,
-            verdicts.c.fails,
-            verdicts.c.mean,
-            verdicts.c.baseline_mean,
-            sessions.c.commit,
-            verdicts.c.details,
-        )
-        .join(sessions, sessions.c.id == verdicts.c.id_session)
-        .where(verdicts.c.id_session == id_session)
-        .order_by(verdicts.c.id_experiment, verdicts.c.position)
-    )
+    query = """
+        SELECT v.experiment, v.metric, v.params, v.fails, v.mean, v.baseline_mean, s."commit", v.details
+        FROM verdicts v JOIN sessions s ON s.id = v.id_session WHERE v.id_session = ?
+        ORDER BY v.id_experiment, v.position
+    """
+    found = [SessionVerdict(*row) for row in execute(connection, query, id_session)]
     return [
-        SessionVerdict(*row)._replace(
-            params=load_object(row.params, "verdicts.params"),
-            fails=bool(row.fails),
-            values=load_object(row.details, "verdicts.details").get("values", {}) if row.details else {},
+        one._replace(
+            params=load_object(str(one.params), "verdicts.params"),
+            fails=bool(one.fails),
+            values=load_object(str(one.values), "verdicts.details").get("values", {}) if one.values else {},
         )
-        for row in connection.execute(query)
+        for one in found
     ]

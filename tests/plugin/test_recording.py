@@ -39,7 +39,7 @@ def test_a_run_is_durable_while_the_next_one_takes_long(pytester: pytest.Pyteste
 
 @pytest.mark.parametrize("sessions", [1, 2])
 def test_a_session_with_a_sqlite_file_does_without_sqlalchemy(pytester: pytest.Pytester, sessions: int) -> None:
-    """It costs a session a tenth of a second: what stores runs in a SQLite file imports none of the heavy libraries."""
+    """It costs a session a fifth of a second: what stores runs in a SQLite file, and judges them, imports no heavy library."""
     pytester.makeconftest(
         """
             import sys
@@ -49,8 +49,15 @@ def test_a_session_with_a_sqlite_file_does_without_sqlalchemy(pytester: pytest.P
                 print("\\nheavy:", sorted(heavy))
             """
     )
-    pytester.makepyfile("def test_a(run): run.fields.loss = 1")
+    pytester.makepyfile(
+        """
+            import pytest
+
+            @pytest.mark.metric("loss", direction="minimize")
+            def test_a(run): run.fields.loss = 1
+            """
+    )
 
     results = [pytester.runpytest_subprocess("--mltraq-db=results.db") for _ in range(sessions)]
 
-    results[-1].stdout.fnmatch_lines(["heavy: []"])
+    results[-1].stdout.fnmatch_lines([f"*{'unchanged' if sessions == 2 else 'new'}*", "heavy: []"])
