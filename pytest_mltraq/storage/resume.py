@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, select
 
 from pytest_mltraq.codec import Encoded, load_list, load_object
 from pytest_mltraq.codec.document import columns_of
 from pytest_mltraq.record import ExperimentRecord, RunRecord, to_text
 from pytest_mltraq.storage.database import Database
-from pytest_mltraq.storage.schema import experiments, runs
+from pytest_mltraq.storage.rows import execute
 
 Key = tuple[Any, ...]
 
@@ -52,50 +51,50 @@ class PassedRuns:
     def _versions(self, experiment: ExperimentRecord) -> list[str]:
         """Return the versions of an experiment with the same config and code, the newest first."""
         query = (
-            select(experiments)
-            .where(experiments.c.name == experiment.name, experiments.c.created_at < self._before)
-            .order_by(experiments.c.created_at.desc(), experiments.c.id_experiment.desc())
+            "SELECT id_experiment, config, types, code FROM experiments WHERE name = ? AND created_at < ? "
+            "ORDER BY created_at DESC, id_experiment DESC"
         )
-        wanted = _made_of(experiment)
-        with self._database.reading() as connection:
+        wanted = _made_of(experiment.config, experiment.types, experiment.code)
+        with self._database.fetching() as connection:
             if connection is None or wanted is None:
                 return []
-            return [row.id_experiment for row in connection.execute(query) if _made_of(row) == wanted]
+            found = execute(connection, query, experiment.name, self._before)
+            return [id_experiment for id_experiment, *row in found if _made_of(*row) == wanted]
 
     def _read(self, version: str, found: dict[Key, tuple[str, str]]) -> None:
         """Read which runs of a version passed."""
-        query = select(runs.c.id_run, runs.c.params, runs.c.types)
-        query = query.where(runs.c.id_experiment == version, runs.c.outcome == "passed")
-        with self._database.reading() as connection:
-            for row in () if connection is None else connection.execute(query):
-                types = None if row.types is None else load_object(row.types, "types").get("params")
-                found.setdefault(_key(row.params, types), (version, row.id_run))
+        query = "SELECT id_run, params, types FROM runs WHERE id_experiment = ? AND outcome = 'passed'"
+        with self._database.fetching() as connection:
+            for id_run, params, types in () if connection is None else execute(connection, query, version):
+                entries = None if types is None else load_object(types, "types").get("params")
+                found.setdefault(_key(params, entries), (version, id_run))
 
     def _load(self, id_experiment: str, id_run: str) -> RunRecord | None:
-        query = select(runs).where(runs.c.id_experiment == id_experiment, runs.c.id_run == id_run)
-        with self._database.reading() as connection:
-            row = None if connection is None else connection.execute(query).first()
+        columns = ", ".join(RunRecord._fields[:-2])
+        query = f"SELECT {columns} FROM runs WHERE id_experiment = ? AND id_run = ?"  # noqa: S608 - none of it is data
+        with self._database.fetching() as connection:
+            row = None if connection is None else execute(connection, query, id_experiment, id_run).first()
         return None if row is None else _record(row)
 
 
-def _record(row: Row[Any]) -> RunRecord:
+def _record(row: Iterable[Any]) -> RunRecord:
     """Make a record of a row; the objects that it refers to are in the database."""
-    values: dict[str, Any] = row._asdict()
-    del values["id_experiment"]
-    if isinstance(row.started_at, datetime.datetime):
-        values["started_at"] = to_text(row.started_at)
-    types = {} if row.types is None else load_object(row.types, "types")
-    columns = columns_of(row.params, types.get("params")), columns_of(row.fields, types.get("fields"))
-    return RunRecord(**values, columns=columns, objects={})
+    record = RunRecord._make([*row, ((), ()), {}])
+    types = {} if record.types is None else load_object(record.types, "types")
+    started_at: Any = record.started_at  # PostgreSQL's driver gives an object
+    return record._replace(
+        started_at=to_text(started_at) if isinstance(started_at, datetime.datetime) else started_at,
+        columns=(columns_of(record.params, types.get("params")), columns_of(record.fields, types.get("fields"))),
+    )
 
 
-def _made_of(experiment: ExperimentRecord | Row[Any]) -> Key | None:
+def _made_of(config: str, types: str | None, code: str) -> Key | None:
     """Return what must be the same for a run to be the same: config and code; None where some code isn't known."""
-    code = [(step["name"], step["digest"]) for step in load_list(experiment.code, "code")]
-    if any(digest is None for _, digest in code):
+    steps = [(step["name"], step["digest"]) for step in load_list(code, "code")]
+    if any(digest is None for _, digest in steps):
         return None
-    types = {} if experiment.types is None else load_object(experiment.types, "types")
-    return _key(experiment.config, types.get("config")), tuple(code)
+    entries = {} if types is None else load_object(types, "types")
+    return _key(config, entries.get("config")), tuple(steps)
 
 
 def _key(document: str, types: Any) -> Key:
