@@ -201,13 +201,11 @@ def test_a_part_of_an_experiment_misses_nothing(selection: str, suite: Pytest) -
     partial.stdout.no_fnmatch_line("*MISSING*")
 
 
-@pytest.mark.parametrize("processes", [(), ("-n2",)], ids=["alone", "xdist"])
-def test_a_group_that_is_gone_is_missing_until_it_is_accepted(
-    processes: tuple[str, ...], suite: Pytest, pytester: pytest.Pytester
-) -> None:
+def test_a_group_that_is_gone_is_missing_until_it_is_accepted(suite: Pytest, pytester: pytest.Pytester) -> None:
     """It fails the gate in each session that ran as a whole; once its removal is accepted, nothing is said of it."""
     suite("--mltraq-tag=first")
-    for _ in range(2):
+    for processes in ((), ("-n2",)):
+        suite("-k", "seed:1", MODELS="tree")
         gone = suite(*processes, MODELS="tree")
         gone.stdout.fnmatch_lines(
             [
@@ -217,16 +215,14 @@ def test_a_group_that_is_gone_is_missing_until_it_is_accepted(
             ]
         )
         assert gone.ret == 1
-        suite("-k", "seed:1", MODELS="tree")
 
-    gone = suite(MODELS="tree")
     compared = pytester.run("pytest-mltraq", "compare", "first", "last", "--db=results.db")
     for metric in ("accuracy", "loss"):
         accepted = pytester.run(
             "pytest-mltraq", "accept", metric, "--experiment=iris", "--reason=linear", "--db=results.db"
         )
         accepted.stdout.fnmatch_lines([f"iris *{metric} *model:logreg * removed *"])
-    accepted = suite(*processes, MODELS="tree")
+    accepted = suite("-n2", MODELS="tree")
 
     assert compared.ret == 1
     assert accepted.ret == 0
