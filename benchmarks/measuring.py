@@ -130,8 +130,7 @@ def call_in_new_process(function: Callable[..., T], *arguments: Any) -> T:
 def cpu_of(operation: Callable[[], object]) -> float:
     """Return the CPU time of a call in this process, with that of the processes that it starts and waits for [s].
 
-    What was made before is collected before: to look at it would else be counted for whichever side reaches the collector's
-    threshold.
+    What was made before is looked at by the collector before: it would else be counted for the side that reaches its threshold.
     """
     gc.collect()
     begin, of_children = time.process_time(), _cpu_of_children()

@@ -865,6 +865,42 @@ def test_a_replace_that_is_killed_leaves_the_old_or_the_new_version(database_url
     assert ended == [0, 1, [len(states)] * 5, [len(states)] * 5]
 
 
+KILLED_LATE = """
+import os, signal
+session = mltraq.create_session(sys.argv[1])
+experiment = session.create_experiment("example").add_runs(at=range(200))
+experiment.execute(lambda run: run.fields.update({f"f{n}": n / 7 for n in range(1000)}))
+with session.db.connected() as connection:
+    kill = lambda statement: statement == "COMMIT" and os.kill(os.getpid(), signal.SIGKILL)
+    connection.driver.set_trace_callback(kill)
+experiment.persist()
+"""
+
+
+def test_a_new_file_whose_first_writer_was_killed_is_empty(file: Path) -> None:
+    """Most of a large experiment was in the file already, without a header: SQLite undoes it."""
+    start(KILLED_LATE, str(file)).communicate()
+    assert file.stat().st_size > 1_000_000
+
+    session = mltraq.create_session(file)
+
+    assert len(session.ls()) == 0
+    session.create_experiment("example").add_run(n=1).persist()
+    assert sql(f"sqlite:///{file}", "SELECT n FROM experiment_example") == [(1,)]
+
+
+def test_a_file_that_only_seems_to_have_a_journal_is_left_alone(file: Path) -> None:
+    """No other file is touched by looking at one."""
+    beside = file.with_name("results.db-journal")
+    file.write_text("no database" * 100)
+    beside.write_text("my journal")
+
+    with pytest.raises(ForeignDatabaseError, match="no SQLite database"):
+        mltraq.create_session(file)
+
+    assert (file.read_text(), beside.read_text()) == ("no database" * 100, "my journal")
+
+
 REPLACE = """
 session = mltraq.create_session(sys.argv[1])
 input()

@@ -24,11 +24,20 @@ from pytest_mltraq.storage.tables import APPLICATION_ID
 BUSY_TIMEOUT_S: Final = 60
 """How long a writer waits for the others before it gives up."""
 
-ROOM_BYTES: Final = 2**16
-"""What a disk has left, at most, that is full: a transaction and its journal take some pages of 16 KiB."""
+ROOM_BYTES: Final = 2**17
+"""What a disk has left, at most, that is full: a transaction and its journal take some pages of 32 KiB."""
+
+CACHE: Final = -2000
+"""How many pages a connection holds in memory; a negative number is their size [KiB]. It is SQLite's default."""
+
+WRITERS_CACHE: Final = -500
+"""That of a connection that writes: what is new goes to the file while the processor's cache still has it."""
 
 SMALLEST_BYTES: Final = 512
 """The size of the smallest database that SQLite can make: one page."""
+
+_JOURNAL: Final = bytes.fromhex("d9d505f920a163d7")
+"""How a journal that counts begins. Source: SQLite's documentation, "Database File Format", 3."""
 
 _SLIP: Final = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?:(?!//)")
 _FILE_URL: Final = re.compile(r"sqlite:///([^?]+)")
@@ -102,7 +111,7 @@ def configure(connection: sqlite3.Connection) -> None:
     # A killed process loses nothing with NORMAL in WAL mode; a power cut may lose the last commits, and damages nothing.
     connection.execute("PRAGMA synchronous = NORMAL")
     # Of a new file only: documents are mostly longer than SQLite's page of 4 KiB, and a chain of pages costs.
-    connection.execute("PRAGMA page_size = 16384")
+    connection.execute("PRAGMA page_size = 32768")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
@@ -122,6 +131,7 @@ class _Kept(sqlite3.Connection):
 
     def taken(self) -> sqlite3.Connection:
         self._is_idle = False
+        self.execute(f"PRAGMA cache_size = {CACHE}")
         return self
 
     def discard(self) -> None:
@@ -191,6 +201,8 @@ class SQLiteConnection:
     def begin(self, *, writes: bool = True) -> Iterator[None]:
         """Open a transaction; see `engine.begin_sqlite`."""
         with translated(self._path):
+            if writes:
+                self.driver.execute(f"PRAGMA cache_size = {WRITERS_CACHE}")
             self.driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield
@@ -301,13 +313,17 @@ def refuse_foreign_file(path: Path) -> None:
 
 @contextlib.contextmanager
 def _looking_at(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a SQLite file so that it can't change."""
-    # A file in WAL mode may have its tables in the journal beside it; without one, nothing is made there.
-    is_open = path.with_name(f"{path.name}-wal").exists()
-    name = path.resolve().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    uri = f"file:{name}?mode=ro" + ("" if is_open else "&immutable=1")
+    """Open a SQLite file so that it can't change; what a writer that was killed left half done is undone, as by any reader."""
+    real = path.resolve()
+    name = real.as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    if _has_journal(real):
+        how = "mode=rw"
+    elif real.with_name(f"{real.name}-wal").exists():  # it may have the tables
+        how = "mode=ro"
+    else:  # nothing is made beside the file
+        how = "mode=ro&immutable=1"
     try:
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(f"file:{name}?{how}", uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
             yield connection
     except sqlite3.OperationalError as error:
         message = f"{path} can't be read: {error}{say_cause(path, str(error))}"
@@ -316,6 +332,15 @@ def _looking_at(path: Path) -> Iterator[sqlite3.Connection]:
         what = "no SQLite database" if "not a database" in str(error) else f"a damaged SQLite database ({error})"
         message = f"{path} is {what}: choose another path; the file was left as it is"
         raise ForeignDatabaseError(message) from error
+
+
+def _has_journal(path: Path) -> bool:
+    """Whether a transaction of a SQLite file goes on, or was not ended: a new file has no header until it is."""
+    try:
+        with path.with_name(f"{path.name}-journal").open("rb") as journal:
+            return journal.read(len(_JOURNAL)) == _JOURNAL
+    except OSError:
+        return False
 
 
 def _name_other(tables: dict[str, str]) -> str:
