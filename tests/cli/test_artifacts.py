@@ -110,6 +110,10 @@ class WatchedFileSystem(LocalFileSystem):  # type: ignore[misc]  # it has no typ
     database = Path()
     could_write: ClassVar[list[bool]] = []
 
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:  # older versions know no protocol but `file`
+        return str(super()._strip_protocol(path.removeprefix("watched://")))
+
     def find(self, *arguments: Any, **options: Any) -> Any:
         with contextlib.closing(sqlite3.connect(self.database, timeout=0)) as connection:
             try:
