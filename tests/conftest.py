@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -13,9 +14,15 @@ from pathlib import Path
 import psycopg
 import psycopg.sql
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 
 pytest_plugins = ["pytester"]
+
+# Without deadlines: how long an example takes is the machine's affair.
+settings.register_profile("ordinary", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("ordinary"), max_examples=10_000)
+settings.load_profile(os.environ.get("MLTRAQ_TEST_PROFILE", "ordinary"))
 
 
 @pytest.fixture(autouse=True)

@@ -6,21 +6,15 @@
 from __future__ import annotations
 
 import datetime
-import os
 import struct
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pytest_mltraq import Bunch
-
-settings.register_profile("ordinary", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("long", settings.get_profile("ordinary"), max_examples=10_000)
-settings.load_profile(os.environ.get("MLTRAQ_TEST_PROFILE", "ordinary"))
 
 TAGS = (
     "float",
