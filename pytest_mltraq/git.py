@@ -45,6 +45,13 @@ def ask_git(folder: Path, *arguments: str) -> list[str] | None:
         return None
 
 
+def may_know(folder: Path) -> bool:
+    """Whether git may know a folder: it or a parent has `.git`, or git was told of a repository elsewhere. Takes no process."""
+    place = folder.resolve()
+    # Of a folder that can't be looked into Path.exists() would raise.
+    return "GIT_DIR" in os.environ or any(os.path.exists(parent / ".git") for parent in (place, *place.parents))  # noqa: PTH110
+
+
 def find_ancestors(folder: Path, commit: str = "HEAD") -> Ancestry | None:
     """Return a commit and those that lead to it, the nearest first; None where git doesn't know it.
 

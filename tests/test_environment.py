@@ -51,6 +51,8 @@ def test_a_folder_inside_of_a_repository_has_its_commit(repository: Path) -> Non
     inner.mkdir(parents=True)
 
     assert git_revision(inner) == git_revision(repository)
+    (repository.parent / "link").symlink_to(inner)
+    assert git_revision(repository.parent / "link") == git_revision(repository)
 
 
 def test_a_changed_file_makes_it_dirty(repository: Path) -> None:
@@ -126,6 +128,24 @@ def test_a_folder_without_a_repository_has_no_revision(tmp_path: Path) -> None:
     assert git_revision(tmp_path) == Revision()
 
 
+def test_a_repository_may_be_named(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder need not be inside of it."""
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
+
+    assert git_revision(tmp_path).commit == git(repository, "rev-parse", "HEAD")
+
+
+def test_without_a_repository_no_process_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many programs track where there is none."""
+    _put_on_path(monkeypatch, tmp_path / "bin", f"echo asked > {tmp_path}/asked")
+
+    assert git_revision(tmp_path) == Revision()
+    assert not (tmp_path / "asked").exists()
+    (tmp_path / ".git").mkdir()
+    git_revision(tmp_path)
+    assert (tmp_path / "asked").exists()
+
+
 def test_a_machine_without_git_has_no_revision(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +191,7 @@ def _put_on_path(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> 
 
 def test_a_git_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the timeout git is ended, and the session goes on without its answer."""
+    (tmp_path / ".git").mkdir()
     _put_on_path(monkeypatch, tmp_path / "bin", f"echo $$ > {tmp_path}/pid\nexec /bin/sleep 600")
     monkeypatch.setattr("pytest_mltraq.git.GIT_TIMEOUT_S", 0.5)
 
@@ -188,6 +209,7 @@ def test_a_git_that_answers_nonsense_fails_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
     """Whatever git answers, a session begins, and no commit is made up."""
+    (tmp_path / ".git").mkdir()
     _put_on_path(monkeypatch, tmp_path / "bin", script)
 
     assert git_revision(tmp_path).commit is None

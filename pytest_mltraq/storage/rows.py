@@ -11,7 +11,7 @@ from pytest_mltraq.storage.tables import APPLICATION_ID
 TOGETHER: Final = 32
 """Rows that a statement inserts: with 15 columns far below what any SQLite takes (999 values)."""
 
-ROOM: Final = 2**17
+ROOM: Final = 2**19
 """About how much text a statement inserts [characters], so that the processor's cache has it until it is written."""
 
 
