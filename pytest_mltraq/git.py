@@ -47,7 +47,10 @@ def ask_git(folder: Path, *arguments: str) -> list[str] | None:
 
 def may_know(folder: Path) -> bool:
     """Whether git may know a folder: it or a parent has `.git`, or git was told of a repository elsewhere. Takes no process."""
-    place = folder.resolve()
+    try:
+        place = folder.resolve()
+    except OSError:  # it was removed
+        return False
     # Of a folder that can't be looked into Path.exists() would raise.
     return "GIT_DIR" in os.environ or any(os.path.exists(parent / ".git") for parent in (place, *place.parents))  # noqa: PTH110
 

@@ -776,6 +776,32 @@ def test_refused_values_are_said_before_a_file_is_made(file: Path) -> None:
     assert not file.exists()
 
 
+def test_the_first_runs_may_be_plain_and_the_last_refused(database_url: str) -> None:
+    """Nothing of the first ones is stored, and all values that can't be are said."""
+    store(database_url, "example", {"x": 1})
+    experiment = mltraq.create_session(database_url).create_experiment("example").add_runs(at=range(40))
+    experiment.execute(lambda run: run.fields.update(x=2, late=object() if run.params.at > 37 else "x" * 100_000))
+
+    with pytest.raises(ExceptionGroup, match=r"2 values can't be stored"):
+        experiment.persist("replace")
+
+    assert load(database_url, "example") == [{"x": 1}]
+    assert sql(database_url, "SELECT x FROM experiment_example") == [(1,)]
+
+
+def test_the_first_runs_may_be_plain_and_the_last_have_objects(database_url: str) -> None:
+    """All of them are stored once, in their order."""
+    experiment = mltraq.create_session(database_url).create_experiment("example").add_runs(at=range(40))
+    experiment.execute(lambda run: run.fields.update(at=np.arange(5) if run.params.at > 37 else run.params.at))
+
+    experiment.persist()
+
+    *plain, first, last = load(database_url, "example")
+    assert plain == [{"at": at} for at in range(38)]
+    assert [found["at"].tolist() for found in (first, last)] == [[0, 1, 2, 3, 4]] * 2
+    assert sql(database_url, "SELECT count(*) FROM objects") == [(1,)]
+
+
 def test_a_name_that_only_equals_one_of_the_run_before_is_refused(database_url: str) -> None:
     """Nothing is stored then, whenever it is found out."""
 
