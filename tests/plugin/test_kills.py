@@ -133,11 +133,12 @@ def check(killed: Killed, kind: str) -> int:
 
 
 def kill_and_check(folder: Path, number: int, seed: int) -> int:
-    """Kill sessions at random moments, a few at a time, and check what is left of each."""
+    """Kill sessions at random moments, early and late ones, a few at a time, and check what is left of each."""
     moments = random.Random(seed)
     kinds = [list(SUITES)[at % len(SUITES)] for at in range(number)]
     folders = [folder / str(at) for at in range(number)]
-    delays = [moments.uniform(0, LONGEST_S) for _ in range(number)]
+    delays = [moments.uniform(at, at + 1) * LONGEST_S / number for at in range(number)]
+    moments.shuffle(delays)
     with ThreadPoolExecutor(4) as pool:
         sessions = list(pool.map(kill, folders, kinds, delays))
     return sum(map(check, sessions, kinds))
