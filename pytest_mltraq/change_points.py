@@ -40,6 +40,9 @@ PERMUTATIONS: Final = 199
 MIN_SIZE: Final = 2
 """The shortest part: of one value there is no distance within."""
 
+DECIMALS: Final = 9
+"""What of a series is looked at, at the scale on which it goes from 0 to 1."""
+
 _AT_ONCE: Final = 500_000
 """Distances of random orders that are looked at in one go, 4 MB; between, it is asked whether enough were as good as the series."""
 
@@ -115,8 +118,8 @@ def _find_cut(series: np.ndarray[Any, Any]) -> int | None:
 
     if len(series) < 2 * MIN_SIZE or series.min() == series.max():
         return None
-    # Distances are compared with each other only; at this scale rounding can be told from them.
-    series = (series - series.min()) / (series.max() - series.min())
+    # Distances are compared with each other only. What rounding makes of equal ones is left out, so that the unit doesn't matter.
+    series = ((series - series.min()) / (series.max() - series.min())).round(DECIMALS)
     distances = np.abs(series[:, None] - series[None, :])
     for find_energies, alpha in ((_energies, ALPHA), (_passing_energies, ALPHA_PASSING)):
         energies = find_energies(distances[None])[0]
