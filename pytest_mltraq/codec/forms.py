@@ -212,11 +212,7 @@ def load_object(text: str, path: Path) -> dict[str, Any]:
     Raises:
         CorruptDataError: the text is none.
     """
-    found = load_json(text, path)
-    if type(found) is not dict:
-        message = f"expected a JSON object, found {type(found).__name__}"
-        raise CorruptDataError(path, message)
-    return found
+    return _load(text, path, dict, "a JSON object")
 
 
 def load_list(text: str, path: Path) -> list[Any]:
@@ -225,9 +221,13 @@ def load_list(text: str, path: Path) -> list[Any]:
     Raises:
         CorruptDataError: the text is none.
     """
+    return _load(text, path, list, "a JSON list")
+
+
+def _load(text: str, path: Path, kind: type[T], expected: str) -> T:
     found = load_json(text, path)
-    if type(found) is not list:
-        message = f"expected a JSON list, found {type(found).__name__}"
+    if type(found) is not kind:
+        message = f"expected {expected}, found {type(found).__name__}"
         raise CorruptDataError(path, message)
     return found
 
