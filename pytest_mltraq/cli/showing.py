@@ -261,7 +261,7 @@ def _known(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _time(stored: Any) -> Any:
-    from pytest_mltraq.storage.listing import to_time
+    from pytest_mltraq.storage.reader import to_time
 
     return None if stored is None else to_time(stored)
 

@@ -19,6 +19,7 @@ from pytest_mltraq.report.terminal import Summary
 from pytest_mltraq.storage import Database, history
 from pytest_mltraq.storage.contents import Contents, RunRow, Version
 from pytest_mltraq.storage.lookup import find_named_session
+from pytest_mltraq.storage.reader import to_time
 
 
 def stored_report(database: Database, word: str, experiments: Collection[str] = ()) -> SessionReport:
@@ -46,7 +47,7 @@ def stored_report(database: Database, word: str, experiments: Collection[str] = 
         rows = [row for row in contents.verdicts([id_session]) if row["id_experiment"] in chosen]
         judged = [_judged(row, places.get(row["id_experiment"])) for row in rows]
         tables = list(_summary(contents, versions).lines(REPORT_WIDTH, everything=True))
-    began = history.as_time(session.started_at)
+    began = to_time(session.started_at)
     return SessionReport(session, began, judged, tables, None, str(database.file or database), database)
 
 

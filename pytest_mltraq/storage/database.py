@@ -302,7 +302,7 @@ class Database:
                 message = f"{self} is empty: persist an experiment first"
                 raise StorageError(message)
             with engines.without_writing(connection):
-                result = engines.run(connection, sql)
+                result = execute(connection, sql)
                 if not result.returns_rows:
                     raise engines.no_select(sql)
                 return list(result.keys()), [tuple(row) for row in result]

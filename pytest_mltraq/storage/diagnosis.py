@@ -17,11 +17,9 @@ from pytest_mltraq.errors import CorruptDataError, MltraqError
 from pytest_mltraq.record import to_text
 from pytest_mltraq.storage import checks
 from pytest_mltraq.storage.artifacts import check_files
-from pytest_mltraq.storage.engine import run
-from pytest_mltraq.storage.listing import to_time
 from pytest_mltraq.storage.objects import check_object, object_loader, unreferenced_objects
-from pytest_mltraq.storage.reader import read_types
-from pytest_mltraq.storage.rows import lock_writers, quoted
+from pytest_mltraq.storage.reader import read_types, to_time
+from pytest_mltraq.storage.rows import execute, lock_writers, quoted
 from pytest_mltraq.storage.schema import experiments, metadata, objects, runs, sessions, verdicts, views
 from pytest_mltraq.storage.views import View, drop_view
 
@@ -228,7 +226,7 @@ def _check_views(connection: Connection, seen: Mapping[str, Iterable[tuple[Colum
             expected = view.expected_columns(connection, columns)
             is_altered = view.is_altered(connection)
             with connection.begin_nested():
-                found = list(run(connection, f"SELECT * FROM {quoted(stored[name].view)} LIMIT 0").keys())  # noqa: S608 - quoted
+                found = list(execute(connection, f"SELECT * FROM {quoted(stored[name].view)} LIMIT 0").keys())  # noqa: S608 - quoted
         except (SQLAlchemyError, ValueError, TypeError) as error:
             yield Problem("view", stored[name].view, str(getattr(error, "orig", None) or error).strip())
             continue

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, CursorResult, Engine, create_engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -131,13 +131,6 @@ def undone_on_error(connection: Connection) -> Iterator[None]:
         with contextlib.suppress(connection.dialect.loaded_dbapi.Error, SQLAlchemyError):
             connection.connection.rollback()
         raise
-
-
-def run(connection: Connection, statement: str) -> CursorResult[Any]:
-    """Run a statement that has no parameters; psycopg takes a lone percent sign for one."""
-    return connection.exec_driver_sql(
-        statement if connection.dialect.name == "sqlite" else statement.replace("%", "%%")
-    )
 
 
 @contextlib.contextmanager

@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 
 from pytest_mltraq.codec import Stored
 from pytest_mltraq.codec.document import decode_whole
-from pytest_mltraq.storage.listing import Filters, meant_runs, meant_versions, to_time
+from pytest_mltraq.storage.listing import Filters, meant_runs, meant_versions
 from pytest_mltraq.storage.objects import object_loader
-from pytest_mltraq.storage.reader import read_types
+from pytest_mltraq.storage.reader import read_types, to_time
 from pytest_mltraq.storage.schema import experiments, runs, views
 
 TOGETHER: Final = 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import numbers
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, NoReturn
@@ -11,6 +10,7 @@ from pytest_mltraq.baseline import Earlier
 from pytest_mltraq.codec import Decoder, load_json, load_list, load_object
 from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.groups import readable_params
+from pytest_mltraq.storage.reader import to_time
 from pytest_mltraq.storage.rows import Connection, execute, literal
 from pytest_mltraq.storage.views import ODD_KEY
 
@@ -121,7 +121,7 @@ def _versions(connection: Connection, code: str, which: str, value: str) -> list
         session = Earlier(
             id_session,
             id_experiment,
-            as_time(started_at),
+            to_time(started_at),
             commit,
             branch,
             tuple(load_list(tags, "tags")),
@@ -244,20 +244,6 @@ def read_verdicts(connection: Connection, ids: Sequence[str]) -> list[StoredVerd
     return [
         one._replace(params=load_object(str(one.params), "verdicts.params"), fails=bool(one.fails)) for one in found
     ]
-
-
-def as_time(value: Any, path: str = "started_at") -> datetime.datetime:
-    """Return a stored time; SQLite has it as text.
-
-    Raises:
-        CorruptDataError: it is none.
-    """
-    try:
-        time = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
-    except (TypeError, ValueError) as error:
-        message = f"expected a time, found {repr(value)[:40]}"
-        raise CorruptDataError(path, message) from error
-    return time.astimezone(datetime.UTC)
 
 
 class SessionVerdict(NamedTuple):

@@ -15,10 +15,10 @@ from sqlalchemy.engine import Connection
 
 from pytest_mltraq.codec import load_list, load_object
 from pytest_mltraq.environment import is_running
-from pytest_mltraq.errors import CorruptDataError
 from pytest_mltraq.groups import readable_params
 from pytest_mltraq.record import to_text
 from pytest_mltraq.storage.lookup import find_session
+from pytest_mltraq.storage.reader import to_time
 from pytest_mltraq.storage.schema import experiments, runs, sessions
 
 NOT_EXECUTED: Final = "not executed"
@@ -258,16 +258,6 @@ def session_outcome(finished_at: object, exit_status: int | None, process: str |
     if finished_at is not None:
         return _OUTCOMES.get(exit_status, "error")
     return {True: "running", False: "interrupted", None: "unfinished"}[is_running(process)]
-
-
-def to_time(stored: Any) -> datetime.datetime:
-    """Return a stored time: text on SQLite, a datetime of any zone on PostgreSQL."""
-    try:
-        time = stored if isinstance(stored, datetime.datetime) else datetime.datetime.fromisoformat(stored)
-        return time.astimezone(datetime.UTC)
-    except (ValueError, TypeError, OverflowError) as error:
-        where, message = "a time", f"expected ISO 8601, found {stored!r:.40}: {error}"
-        raise CorruptDataError(where, message) from error
 
 
 def is_tagged(connection: Connection, tag: str) -> ColumnElement[bool]:

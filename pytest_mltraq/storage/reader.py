@@ -114,7 +114,7 @@ def _restore_run(row: _RunRow, source: ObjectSource) -> Run:
     run.outcome = row.outcome
     run.steps = [StepTime(**step) for step in load_list(row.steps, "steps")]
     run.error = None if row.error is None else RunError(**load_object(row.error, "error"))
-    run.started_at = None if row.started_at is None else _time(row.started_at)
+    run.started_at = None if row.started_at is None else to_time(row.started_at, f"{of_run}started_at")
     run.duration_s, run.attempts = row.duration_s, row.attempts
     return run
 
@@ -128,6 +128,15 @@ def read_types(row: Any, what: str) -> dict[str, Any]:
     return {} if row.types is None else load_object(row.types, f"{what}: types")
 
 
-def _time(value: Any) -> datetime.datetime:
-    time = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(value)
-    return time.astimezone(datetime.UTC)
+def to_time(stored: Any, where: str = "a time") -> datetime.datetime:
+    """Return a stored time: text on SQLite, a datetime of any zone on PostgreSQL.
+
+    Raises:
+        CorruptDataError: it is none.
+    """
+    try:
+        time = stored if isinstance(stored, datetime.datetime) else datetime.datetime.fromisoformat(stored)
+        return time.astimezone(datetime.UTC)
+    except (ValueError, TypeError, OverflowError) as error:
+        message = f"expected ISO 8601, found {stored!r:.40}: {error}"
+        raise CorruptDataError(where, message) from error
