@@ -201,7 +201,7 @@ def identify_process(pid: int) -> str | None:
     Source: proc(5), /proc/sys/kernel/random/boot_id, /proc/pid/ns/pid and field 22 of /proc/pid/stat.
     """
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         namespace = Path("/proc/self/ns/pid").readlink()
         # The name of the program, in parentheses, may itself have spaces and parentheses.
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

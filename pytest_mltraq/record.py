@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -224,14 +224,15 @@ def record_session(
     )
 
 
-def raise_refused(refused: Iterable[UnsupportedTypeError]) -> None:
+def raise_refused(refused: Sequence[UnsupportedTypeError]) -> None:
     """Raise what can't be stored, if anything; without the codec's part of the traceback, which says nothing to users."""
+    if not refused:
+        return
     errors = [error.with_traceback(None) for error in refused]
     if len(errors) == 1:
         raise errors[0]
-    if errors:
-        message = f"{len(errors)} values can't be stored: {', '.join(error.path for error in errors)}"
-        raise ExceptionGroup(message, errors)
+    message = f"{len(errors)} values can't be stored: {', '.join(error.path for error in errors)}"
+    raise ExceptionGroup(message, errors)
 
 
 def now() -> str:

@@ -8,9 +8,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 import pytest_mltraq as mltraq
-from pytest_mltraq.storage.sqlite import SQLiteFile
+from pytest_mltraq.storage.database import Database
+from pytest_mltraq.storage.merging import merge
+from pytest_mltraq.storage.sqlite import SQLiteConnection, SQLiteFile
 
 
 @pytest.fixture
@@ -123,3 +127,28 @@ def test_a_query_leaves_no_settings(file: Path) -> None:
     assert session.db.query("SELECT 'a' LIKE 'A' AS same").same.tolist() == [1]
     assert session.db.query("SELECT name FROM pragma_database_list").name.tolist() == ["main"]
     session.close()
+
+
+def test_writing_needs_no_room_for_temporary_files(file: Path) -> None:
+    """Nothing is in the folder for them: it may be full, or nobody may write there; that of the database is what counts."""
+    opened: set[str] = set()
+
+    def note(*arguments: object) -> None:
+        for entry in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # that of the folder itself
+                opened.add(entry.readlink().name)
+
+    session = mltraq.create_session(file)
+    with session.db.connected() as connection:
+        assert isinstance(connection, SQLiteConnection)
+        connection.driver.set_trace_callback(note)  # it is kept for the next one
+    session.create_experiment("many").add_runs(x=range(200)).persist()
+    session.close()
+    event.listen(Engine, "commit", note)
+    try:
+        merge(Database(file), Database(file.with_name("other.db")))
+    finally:
+        event.remove(Engine, "commit", note)
+
+    assert {"results.db", "other.db"} <= opened
+    assert not [name for name in opened if name.startswith("etilqs")]  # how SQLite calls them

@@ -15,7 +15,14 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from pytest_mltraq.errors import ConfigurationError, StorageError
 from pytest_mltraq.passwords import without_password
-from pytest_mltraq.storage.sqlite import BUSY_TIMEOUT_S, SQLiteFile, configure, discard, say_cause
+from pytest_mltraq.storage.sqlite import (
+    BUSY_TIMEOUT_S,
+    NO_TEMPORARY_FILES,
+    SQLiteFile,
+    configure,
+    discard,
+    say_cause,
+)
 from pytest_mltraq.storage.tables import SCHEMA_NAME
 
 IN_MEMORY: Final = "sqlite:///:memory:"
@@ -100,6 +107,8 @@ def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads before it writes fails at once when another one wrote meanwhile, whatever the timeout;
     # one that says at its begin that it will write waits for its turn.
     writes = connection.get_execution_options().get("mltraq_writes", False)
+    if writes:
+        connection.exec_driver_sql(NO_TEMPORARY_FILES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

@@ -33,6 +33,10 @@ CACHE: Final = -2000
 WRITERS_CACHE: Final = -500
 """That of a connection that writes: what is new goes to the file while the processor's cache still has it."""
 
+NO_TEMPORARY_FILES: Final = "PRAGMA temp_store = MEMORY"
+"""Before a statement that inserts several rows SQLite copies the pages that it is going to change, a few, so that it could be
+undone alone. They go to a temporary file else, and a full disk there, or no folder for it, would be an error of the database's."""
+
 SMALLEST_BYTES: Final = 512
 """The size of the smallest database that SQLite can make: one page."""
 
@@ -132,6 +136,7 @@ class _Kept(sqlite3.Connection):
     def taken(self) -> sqlite3.Connection:
         self._is_idle = False
         self.execute(f"PRAGMA cache_size = {CACHE}")
+        self.execute("PRAGMA temp_store = DEFAULT")
         return self
 
     def discard(self) -> None:
@@ -203,6 +208,7 @@ class SQLiteConnection:
         with translated(self._path):
             if writes:
                 self.driver.execute(f"PRAGMA cache_size = {WRITERS_CACHE}")
+                self.driver.execute(NO_TEMPORARY_FILES)
             self.driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
             try:
                 yield

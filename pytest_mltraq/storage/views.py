@@ -142,14 +142,13 @@ class View:
         taken = set(_OWN)
         named: dict[tuple[str, str], str] = {}
         fields_first = sorted(self._kinds, key=lambda column: column[0])
-        for source, key in fields_first:
-            if len(named) + len(_OWN) >= MAX_COLUMNS:
-                break
-            name = cut_name(key)
-            if not name or name.lower() in taken:
-                name = next(name for name in _candidates(source, key) if name.lower() not in taken)
-            taken.add(name.lower())
-            named[source, key] = name
+        for column in fields_first[: MAX_COLUMNS - len(_OWN)]:
+            name = cut_name(column[1])
+            lower = name.lower()
+            if not name or lower in taken:
+                name, lower = next((name, name.lower()) for name in _candidates(*column) if name.lower() not in taken)
+            taken.add(lower)
+            named[column] = name
         return {named[column]: (*column, kind) for column, kind in self._kinds.items() if column in named}
 
 
