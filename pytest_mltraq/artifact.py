@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from pytest_mltraq.artifact_store import ChangedError, Content, measure
+from pytest_mltraq.counting import counted
 from pytest_mltraq.errors import ConfigurationError, CorruptDataError, NotFoundError, near
 
 if TYPE_CHECKING:
@@ -285,8 +286,8 @@ class Artifact:
         if self._listing is None:
             return f"Artifact({self._where!r})"
         if not self._listing.is_folder:
-            return f"Artifact({self.name!r}, {self.size:,} bytes)"
-        return f"Artifact({self.name + '/'!r}, {len(self.files):,} files, {self.size:,} bytes)"
+            return f"Artifact({self.name!r}, {counted(self.size, 'byte')})"
+        return f"Artifact({self.name + '/'!r}, {counted(len(self.files), 'file')}, {counted(self.size, 'byte')})"
 
 
 def check_name(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
 from pytest_mltraq.codec.text import odd_text
+from pytest_mltraq.counting import counted
 from pytest_mltraq.errors import ConfigurationError
 from pytest_mltraq.execution import execute_runs, with_config
 from pytest_mltraq.frames import frame_of, some_of
@@ -297,7 +298,7 @@ class Experiment:
         from pytest_mltraq.notebook import heading, page, values_table
 
         return page(
-            heading("Experiment", self.name, f"{len(self.runs):,} runs", str(self.id_experiment)),
+            heading("Experiment", self.name, counted(len(self.runs), "run"), str(self.id_experiment)),
             values_table("fields", self.fields),
             _html_table(self.runs),
         )

@@ -8,6 +8,7 @@ from typing import Final
 
 from pytest_mltraq.baseline import SHORT
 from pytest_mltraq.compare import Sample
+from pytest_mltraq.counting import counted
 from pytest_mltraq.metric import Metric
 
 MIN_SESSIONS: Final = 8
@@ -42,10 +43,12 @@ def current_level(samples: list[Sample], metric: Metric) -> tuple[list[Sample], 
     where = _place(samples[start])
     if metric.sign * change > 0:
         return samples[start:], [
-            f"its level changed to the better at {where}: the {start} sessions before are left out"
+            f"its level changed to the better at {where}: {counted(start, 'session')} before it left out"
         ]
     since = len(samples) - start
-    return samples, [f"its level changed to the worse at {where}, {since} sessions ago: see `pytest-mltraq history`"]
+    return samples, [
+        f"its level changed to the worse at {where}, {counted(since, 'session')} ago: see `pytest-mltraq history`"
+    ]
 
 
 def _mean(sample: Sample) -> float:

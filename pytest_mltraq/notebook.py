@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from pytest_mltraq.counting import counted
 from pytest_mltraq.describing import describe
 
 MAX_ROWS: Final = 20
@@ -58,9 +59,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], total: int, *, 
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in shown)
     left_out = []
     if total > len(shown):
-        left_out.append(f"{total - len(shown):,} more rows")
+        left_out.append(counted(total - len(shown), "more row"))
     if len(columns) > MAX_COLUMNS:
-        left_out.append(f"{len(columns) - MAX_COLUMNS:,} more columns")
+        left_out.append(counted(len(columns) - MAX_COLUMNS, "more column"))
     more = f'<div style="{_FAINT}">and {" and ".join(left_out)}</div>' if left_out else ""
     head = f"<thead><tr>{head}</tr></thead>" if has_header else ""
     return f'<table style="{_TABLE}">{head}<tbody>{body}</tbody></table>{more}'

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from pytest_mltraq.acceptance import Acceptance, key_of
 from pytest_mltraq.baseline import Baseline, Earlier, Here, select_sessions
 from pytest_mltraq.compare import Replicate, Sample
+from pytest_mltraq.counting import counted
 from pytest_mltraq.groups import label_params, split_params
 from pytest_mltraq.levels import current_level
 from pytest_mltraq.metric import Metric
@@ -258,7 +259,7 @@ class Past:
         said = self._selection.said if self._others else "no earlier session stored it"
         if self._selection.sessions and not samples:
             why = "none can be compared with" if self._left_out[key] else "none has it"
-            said = f"{_count(len(self._selection.sessions))}, {said}; {why}"
+            said = f"{counted(len(self._selection.sessions), 'session')}, {said}; {why}"
         return Comparison(
             comparable.sample(self._version.earlier, group.metric.version),
             samples,
@@ -341,7 +342,7 @@ def _fields_note(version: history.Version, others: Sequence[history.Version]) ->
     if not differing:
         return []
     change = _difference(differing[-1].fields, version.fields)
-    return [f"{_count(len(differing))} with other fields left out: {change}"]
+    return [f"{counted(len(differing), 'session')} with other fields left out: {change}"]
 
 
 def _config_notes(version: history.Version, nearest: history.Version) -> list[str]:
@@ -351,13 +352,9 @@ def _config_notes(version: history.Version, nearest: history.Version) -> list[st
 
 
 def _left_out_notes(reasons: Counter[str]) -> list[str]:
-    return [f"{_count(number)} {reason} left out" for reason, number in sorted(reasons.items()) if number]
+    return [f"{counted(number, 'session')} {reason} left out" for reason, number in sorted(reasons.items()) if number]
 
 
 def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     names = [name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
     return ", ".join(f"{name} was {before.get(name)!r}, is {after.get(name)!r}" for name in names)
-
-
-def _count(number: int) -> str:
-    return f"{number} session" if number == 1 else f"{number} sessions"

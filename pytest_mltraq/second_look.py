@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_mltraq.compare import Verdict
+from pytest_mltraq.counting import counted
 
 
 def may_be_taken_back(verdict: Verdict) -> bool:
@@ -25,7 +26,7 @@ def confirm(first: Verdict, second: Verdict) -> Verdict:
         return first
     if second.verdict == "missing" or second.mean is None:
         return first._replace(reason=f"{first.reason}; the second look has no value")
-    seen = f"{second.n} fresh {'run' if second.n == 1 else 'runs'} with a mean of {second.mean:.4g}"
+    seen = f"{counted(second.n, 'fresh run')} with a mean of {second.mean:.4g}"
     is_worse = second.change is not None and -second.sign * second.change > second.tolerance
     if second.fails or (is_worse and first.limit is None):
         return first._replace(reason=f"{first.reason}; confirmed by {seen}")

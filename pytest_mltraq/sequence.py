@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_mltraq.counting import counted
 from pytest_mltraq.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Sequence:
         self._rows = []
 
     def __repr__(self) -> str:
-        return f"Sequence({len(self)} rows: {', '.join((*RESERVED, *self.columns()[1]))})"
+        return f"Sequence({counted(len(self), 'row')}: {', '.join((*RESERVED, *self.columns()[1]))})"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
@@ -130,7 +131,7 @@ class Sequence:
         # A curve is known by its end more than by its beginning.
         begin = max(0, len(self) - MAX_ROWS)
         rows = [[at, _utc(times[at]), *(column[at] for column in columns.values())] for at in range(begin, len(self))]
-        said = f"{len(self):,} rows" + (f", the last {MAX_ROWS}" if begin else "")
+        said = counted(len(self), "row") + (f", the last {MAX_ROWS}" if begin else "")
         return page(heading("Sequence", said), table([*RESERVED, *columns], rows, len(self)) if rows else "")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_mltraq import environment
 from pytest_mltraq.bunch import frozen
 from pytest_mltraq.codec import Home, Shape, find_shape
+from pytest_mltraq.counting import counted
 from pytest_mltraq.errors import AlreadyExistsError, ConfigurationError, UnsupportedTypeError
 from pytest_mltraq.experiment import Experiment, IfExists, Runs, shorten
 from pytest_mltraq.hooks import Hooks, hooks_of
@@ -225,7 +226,7 @@ class Session:
             for row in found
         ]
         stored = table(("experiment", "runs", "stored", "branch", "id_experiment"), rows, total) if rows else ""
-        return page(heading("Session", str(self.db), f"{total:,} stored experiments"), stored)
+        return page(heading("Session", str(self.db), counted(total, "stored experiment")), stored)
 
 
 def _folder() -> Path:

@@ -392,7 +392,7 @@ def test_a_window_begins_where_the_level_rose(sessions: Sessions) -> None:
 
     better = judge_one(sessions, "window:20")
     assert better.sessions == 10
-    assert better.notes == ("its level changed to the better at 20bcdef: the 10 sessions before are left out",)
+    assert better.notes == ("its level changed to the better at 20bcdef: 10 sessions before it left out",)
 
     error = {**to_plain(make_metric("accuracy", direction="minimize")), "optional": False}
     sessions.add([2.0, 2.0], metrics=[error], day=20)

@@ -9,6 +9,7 @@ import click
 from pytest_mltraq.cli.database import on_database
 from pytest_mltraq.cli.output import printed, say
 from pytest_mltraq.cli.table import Report, Table
+from pytest_mltraq.counting import counted
 from pytest_mltraq.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ def doctor(database: Database, repair: bool) -> Report:
         from pytest_mltraq.storage.diagnosis import repair_views
 
         with database.writing() as connection:
-            say(f"defined {repair_views(connection):,} views anew")
+            say(f"defined {counted(repair_views(connection), 'view')} anew")
     found = _diagnose(database)
     unreferenced = len(found.unreferenced)
     if unreferenced:
         size = sum(found.unreferenced.values()) / 1e6
         say(
-            f"{unreferenced:,} objects ({size:,.1f} MB) that nothing refers to take room: pytest-mltraq prune removes them"
+            f"nothing refers to {counted(unreferenced, 'object')} ({size:,.1f} MB): pytest-mltraq prune gives the room back"
         )
     if not found.problems:
         say("nothing is wrong")

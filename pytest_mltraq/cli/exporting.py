@@ -15,6 +15,7 @@ from pytest_mltraq.cli.files import WRITERS, Target, replacing
 from pytest_mltraq.cli.filters import check_experiment, filtered
 from pytest_mltraq.cli.names import complete, experiment_names
 from pytest_mltraq.cli.output import say, standard_output
+from pytest_mltraq.counting import counted
 from pytest_mltraq.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _export_one(connection: Connection, filters: Filters, file: Path | None, for
         return
     with replacing(file) as opened, contextlib.closing(rows):
         _write(rows, columns, opened, form)
-    say(f"{file}: {total:,} {'run' if total == 1 else 'runs'}, {len(columns):,} columns")
+    say(f"{file}: {counted(total, 'run')}, {counted(len(columns), 'column')}")
 
 
 def _write(rows: Iterable[Exported], columns: Sequence[Column], file: Target, form: str) -> None:

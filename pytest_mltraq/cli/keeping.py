@@ -13,6 +13,7 @@ from pytest_mltraq.cli.moments import Moment
 from pytest_mltraq.cli.names import COMMIT_DIGITS, SESSION_DIGITS, complete, session_ids
 from pytest_mltraq.cli.output import printed, say
 from pytest_mltraq.cli.table import Report, Table
+from pytest_mltraq.counting import counted
 from pytest_mltraq.errors import ConfigurationError, NotFoundError, near
 
 if TYPE_CHECKING:
@@ -121,16 +122,16 @@ def _said(found: Pruned) -> str:
         "run": found.runs,
         "verdict": found.verdicts,
     }
-    said = ", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
-    size = f"{found.objects:,} {'object' if found.objects == 1 else 'objects'} ({found.size / 1e6:,.1f} MB)"
+    said = ", ".join(counted(n, what) for what, n in counts.items())
+    size = f"{counted(found.objects, 'object')} ({found.size / 1e6:,.1f} MB)"
     if found.files:
-        size += f", {found.files:,} {'file' if found.files == 1 else 'files'} of artifacts ({found.files_size / 1e6:,.1f} MB)"
+        size += f", {counted(found.files, 'file')} of artifacts ({found.files_size / 1e6:,.1f} MB)"
     if found.new_files:
         say(
-            f"{found.new_files:,} files of artifacts that nothing refers to stay: they are not a day old, or of unknown age, and may be "
-            f"those of a session that runs"
+            f"left for a session that may be running: {counted(found.new_files, 'file')} of artifacts that nothing refers to, not a "
+            f"day old or of unknown age"
         )
-    gone = f", and the last version of {found.views:,} experiments" if found.views else ""
+    gone = f", and the last version of {counted(found.views, 'experiment')}" if found.views else ""
     return f"{said}, {size}{gone}"
 
 

@@ -12,6 +12,7 @@ from pytest_mltraq.cli.filters import check_experiment, filtered
 from pytest_mltraq.cli.names import COMMIT_DIGITS, RUN_DIGITS, SESSION_DIGITS, complete, experiment_names
 from pytest_mltraq.cli.output import printed
 from pytest_mltraq.cli.table import Report, Table, rounded
+from pytest_mltraq.counting import counted
 from pytest_mltraq.errors import near
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _report(
     if total > len(found):
         notes.append(f"{total - len(found):,} older ones are not shown; --limit 0 shows all")
     if left_out:
-        notes.append(f"{len(left_out)} more columns: {_some(left_out)}; --format json shows all")
+        notes.append(f"{counted(len(left_out), 'more column')}: {_some(left_out)}; --format json shows all")
     document = [row._asdict() for row in found]
     flat = Table(list(document[0]) if document else columns, [list(row.values()) for row in document])
     return Report([Table(columns, rows, note="; ".join(notes) or None)], document, flat)

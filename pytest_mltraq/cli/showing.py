@@ -13,6 +13,7 @@ from pytest_mltraq.cli.grouping import Group, Grouped, group_runs
 from pytest_mltraq.cli.names import COMMIT_DIGITS, RUN_DIGITS, SESSION_DIGITS, all_names, complete
 from pytest_mltraq.cli.output import printed
 from pytest_mltraq.cli.table import Report, Table, Text, facts, rounded
+from pytest_mltraq.counting import counted
 from pytest_mltraq.errors import ConfigurationError, near
 
 if TYPE_CHECKING:
@@ -193,7 +194,9 @@ def _table_of_groups(grouped: Grouped) -> Table:
         for group in grouped.groups
     ]
     over = f", mean ± sd over {', '.join(grouped.over)}" if grouped.over and metrics else ""
-    left_out = f"{len(metrics) - len(shown)} more metrics; --format json has all" if metrics[len(shown) :] else None
+    left_out = (
+        f"{counted(len(metrics) - len(shown), 'more metric')}; --format json has all" if metrics[len(shown) :] else None
+    )
     return Table((*params, "runs", *shown), rows, f"groups{over}", left_out)
 
 

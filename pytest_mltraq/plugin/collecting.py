@@ -17,6 +17,7 @@ import pytest
 
 from pytest_mltraq.bunch import FrozenBunch
 from pytest_mltraq.codec import describe_code, encode_document
+from pytest_mltraq.counting import counted
 from pytest_mltraq.errors import GridError
 from pytest_mltraq.grid import Params, expand_grids, multiply
 from pytest_mltraq.plugin.declaration import (
@@ -271,12 +272,12 @@ class Collecting:
         if not declared or self._config.get_verbosity() < 0:
             return []
         runs = Counter(declaration.experiment.name for declaration in declared)
-        lines = [f"mltraq: {_count(len(declared), 'run')} of {_count(len(runs), 'experiment')}"]
+        lines = [f"mltraq: {counted(len(declared), 'run')} of {counted(len(runs), 'experiment')}"]
         if self._config.option.collectonly:
             for declaration in {declaration.experiment.name: declaration for declaration in declared}.values():
                 name = declaration.experiment.name
                 steps = " > ".join(link.name for link in (*declaration.chain, declaration.body))
-                lines.append(f"  {name}: {_count(runs[name], 'run')}, {steps}")
+                lines.append(f"  {name}: {counted(runs[name], 'run')}, {steps}")
         return lines
 
 
@@ -339,7 +340,3 @@ def _row(axes: list[str], params: Params) -> Any:
         return values
     plain = [value.values[0] if isinstance(value, _Param) else value for value in values]
     return pytest.param(*plain, marks=[mark for value in marked for mark in value.marks])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

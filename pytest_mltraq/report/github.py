@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from pytest_mltraq.counting import counted
 from pytest_mltraq.judged import Judged
 from pytest_mltraq.report.files import SessionReport
 from pytest_mltraq.report.markdown import LONGEST, LONGEST_SUMMARY, render
@@ -47,7 +48,7 @@ def annotate(report: SessionReport, *, root: Path, variables: Mapping[str, str],
     others = failing[len(alone) :]
     if others:
         names = "\n".join(f"{one.name} of {one.verdict.experiment}: {one.verdict.reason}" for one in others)
-        yield _command(kind, {"title": f"{len(others)} more metrics"}, names)
+        yield _command(kind, {"title": counted(len(others), "more metric")}, names)
 
 
 def append_summary(report: SessionReport, variables: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from pytest_mltraq.codec import dump_json, load_object
+from pytest_mltraq.counting import counted
 from pytest_mltraq.groups import readable_params, split_params
 from pytest_mltraq.metric import REPLICATE_PARAMS
 from pytest_mltraq.record import RunRecord
@@ -160,9 +161,9 @@ def _table(name: str, experiment: _Experiment, width: int, *, everything: bool) 
     if len(rows[0]) > 1 or len(groups) > 1:
         yield from _aligned(rows, len(params), width)
     if experiment.dropped:
-        yield f"  ... and {len(groups) - len(shown)} more groups, and {experiment.dropped} runs of others"
+        yield f"  ... and {counted(len(groups) - len(shown), 'more group')}, and {counted(experiment.dropped, 'run')} of others"
     elif len(shown) < len(groups):
-        yield f"  ... and {len(groups) - len(shown)} more groups (-v shows all)"
+        yield f"  ... and {counted(len(groups) - len(shown), 'more group')} (-v shows all)"
 
 
 def _title(name: str, experiment: _Experiment) -> str:
@@ -173,7 +174,7 @@ def _title(name: str, experiment: _Experiment) -> str:
         experiment.replicates and experiment.metrics and any(group.runs > 1 for group in experiment.groups.values())
     )
     over = f", mean ± sd over {', '.join(experiment.replicates)}" if replicated else ""
-    return f"{name}: {total} {'run' if total == 1 else 'runs'}{others}{over}"
+    return f"{name}: {counted(total, 'run')}{others}{over}"
 
 
 def _cell(value: Any) -> str:
@@ -193,4 +194,4 @@ def _aligned(rows: list[list[str]], names: int, width: int) -> Iterable[str]:
         ]
         yield ("  " + "  ".join(cells[:fitting])).rstrip()
     if fitting < len(widths):
-        yield f"  ... and {len(widths) - fitting} more columns: {', '.join(rows[0][fitting:])}"
+        yield f"  ... and {counted(len(widths) - fitting, 'more column')}: {', '.join(rows[0][fitting:])}"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pytest_mltraq.counting import counted
 from pytest_mltraq.errors import StorageError
 from pytest_mltraq.record import ExperimentRecord, RunRecord, SessionRecord, now
 from pytest_mltraq.storage import writer
@@ -119,7 +120,7 @@ class LiveSession:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             runs = len(self._waiting)
-            what = "the session's end" if not runs else f"{runs} {'run' if runs == 1 else 'runs'}"
+            what = "the session's end" if not runs else counted(runs, "run")
             message = f"{what} could not be stored: {self._failure}"
             raise StorageError(message) from self._failure
 

@@ -143,7 +143,7 @@ def test_all_that_only_removed_sessions_have_is_removed(history: str) -> None:
     assert result.exit_code == 0, result.output
     assert (
         result.stderr
-        == "removed 4 sessions, 5 versions, 9 runs, 0 verdicts, 4 objects (0.0 MB), and the last version of 1 experiments\n"
+        == "removed 4 sessions, 5 versions, 9 runs, 0 verdicts, 4 objects (0.0 MB), and the last version of 1 experiment\n"
     )
     assert counts(history) == {
         "sessions": 2,
@@ -238,7 +238,7 @@ def test_a_table_says_what_would_be_removed(tmp_path: Path) -> None:
     ]
     assert result.stderr == (
         "would remove 1 session, 1 version, 1 run, 0 verdicts, 0 objects (0.0 MB), "
-        "and the last version of 1 experiments; nothing was removed: --yes does it\n"
+        "and the last version of 1 experiment; nothing was removed: --yes does it\n"
     )
 
 

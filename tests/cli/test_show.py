@@ -116,7 +116,7 @@ def test_values_that_json_does_not_say_are_described(tmp_path: Path) -> None:
 
     assert values["weights"] == "ndarray of 3 × 4, float64"
     assert values["table"] == "DataFrame of 2 × 2: a, b"
-    assert values["curve"] == "Sequence(1 rows: idx, timestamp, loss)"
+    assert values["curve"] == "Sequence(1 row: idx, timestamp, loss)"
     assert (values["loss"], values["lr"]) == ("nan", "inf")
     assert values["raw"] == "5,000 bytes"
     assert values["note"] == f"{'x' * 400}... 5,000 characters"
