@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_mltraq.artifact import Artifact
     from pytest_mltraq.bunch import Bunch
+    from pytest_mltraq.codec.plugins import PluginValue
     from pytest_mltraq.errors import (
         AlreadyExistsError,
         ConfigurationError,
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
         UnsupportedTypeError,
     )
     from pytest_mltraq.experiment import Experiment, Runs
-    from pytest_mltraq.hooks import PluginValue
     from pytest_mltraq.run import Run
     from pytest_mltraq.sequence import Sequence
     from pytest_mltraq.session import Session, create_experiment, create_session
@@ -38,7 +38,7 @@ else:
         "StepError": "errors",
         "StorageError": "errors",
         "UnsupportedTypeError": "errors",
-        "PluginValue": "hooks",
+        "PluginValue": "codec.plugins",
         "Experiment": "experiment",
         "Runs": "experiment",
         "Run": "run",

@@ -17,7 +17,7 @@ from pytest_mltraq.codec import Home, Shape, find_shape
 from pytest_mltraq.counting import counted
 from pytest_mltraq.errors import AlreadyExistsError, ConfigurationError, UnsupportedTypeError
 from pytest_mltraq.experiment import Experiment, IfExists, Runs, shorten
-from pytest_mltraq.hooks import Hooks, hooks_of
+from pytest_mltraq.hook_callers import Hooks, hooks_of
 from pytest_mltraq.progress import progress_bar
 from pytest_mltraq.record import (
     RunRecord,

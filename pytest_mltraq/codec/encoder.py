@@ -13,10 +13,9 @@ from pytest_mltraq.codec.code import describe_code
 from pytest_mltraq.codec.decoder import StoredValue
 from pytest_mltraq.codec.families import find_family
 from pytest_mltraq.codec.forms import EXACT, INT64, NOWHERE, Buffer, Home, Pair, Path, Plain, Stored, dump_json
-from pytest_mltraq.codec.plugins import encode_by_plugin, encode_plugin_value
+from pytest_mltraq.codec.plugins import PluginValue, encode_by_plugin, encode_plugin_value
 from pytest_mltraq.codec.text import odd_text, readable
 from pytest_mltraq.errors import UnsupportedTypeError
-from pytest_mltraq.hooks import PluginValue
 
 Writer = Callable[["Encoder", Any, Path], Pair]
 

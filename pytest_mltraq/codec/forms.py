@@ -15,7 +15,7 @@ from pytest_mltraq.errors import CorruptDataError
 
 if TYPE_CHECKING:
     from pytest_mltraq.artifact_store import ArtifactStore
-    from pytest_mltraq.hooks import Hooks
+    from pytest_mltraq.hook_callers import Hooks
 
 T = TypeVar("T")
 

@@ -6,10 +6,9 @@ of it. Where no plugin takes it, what is stored comes back as a `PluginValue`, a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pytest_mltraq.errors import CorruptDataError, UnsupportedTypeError
-from pytest_mltraq.hooks import PluginValue
 
 if TYPE_CHECKING:
     from pytest_mltraq.codec.decoder import Decoder
@@ -17,6 +16,18 @@ if TYPE_CHECKING:
     from pytest_mltraq.codec.forms import Pair
 
 NAME: Final = "plugin"
+
+
+class PluginValue(NamedTuple):
+    """What a plugin stored, where no plugin is there that makes a value of it.
+
+    Attributes:
+        name: what it is, as the plugin called it.
+        data: what it is made of.
+    """
+
+    name: str
+    data: Any
 
 
 def encode_by_plugin(encoder: Encoder, value: Any, path: str) -> Pair | None:

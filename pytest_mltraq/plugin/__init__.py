@@ -68,9 +68,10 @@ def experiment(request: pytest.FixtureRequest) -> CurrentExperiment:
 @pytest.fixture(scope="session")
 def mltraq_session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """A session on the database, to load earlier experiments and create new ones; without a database, in memory."""
+    from pytest_mltraq.hook_callers import hooks_in
     from pytest_mltraq.session import Session
 
     settings = pytestconfig.stash[options.SETTINGS]
-    session = Session(settings.db, artifacts=settings.artifacts, plugins=hooks.hooks_in(pytestconfig.pluginmanager))
+    session = Session(settings.db, artifacts=settings.artifacts, plugins=hooks_in(pytestconfig.pluginmanager))
     yield session
     session.close()

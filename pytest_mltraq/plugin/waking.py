@@ -8,7 +8,7 @@ import pytest
 
 from pytest_mltraq.codec import Home
 from pytest_mltraq.errors import ConfigurationError, StorageError
-from pytest_mltraq.hooks import hooks_in
+from pytest_mltraq.hook_callers import hooks_in
 from pytest_mltraq.plugin.collecting import Collecting
 from pytest_mltraq.plugin.options import Settings
 from pytest_mltraq.plugin.running import Running
