@@ -351,8 +351,7 @@ def _decide(verdict: Verdict, q_value: float | None) -> Verdict:
         beyond = f"{_beyond(verdict)} and more than chance" if verdict.tolerance > 0 else "more than chance"
         return _changed(verdict, f"{size}, {beyond} (p {probability(p)})")
     if not is_large or not _is_worse(verdict):
-        within = _chance(verdict, p) if q > verdict.alpha else _within(verdict)
-        return _unchanged(verdict, f"{size}, {within}")
+        return _unchanged(verdict, _by_chance(verdict, p) if q > verdict.alpha else f"{size}, {_within(verdict)}")
     if p <= verdict.alpha:
         return _undecided(
             verdict,
@@ -361,7 +360,7 @@ def _decide(verdict: Verdict, q_value: float | None) -> Verdict:
         )
     if verdict.tolerance > 0:
         return _undecided(verdict, f"{size}, {_beyond(verdict)}, but it may be chance (p {probability(p)})")
-    return _unchanged(verdict, f"{size}, {_chance(verdict, p)}")
+    return _unchanged(verdict, _by_chance(verdict, p))
 
 
 def _size(verdict: Verdict) -> str:
@@ -379,9 +378,10 @@ def _beyond(verdict: Verdict) -> str:
     return f"more than the tolerance of {verdict.tolerance:.4g}"
 
 
-def _chance(verdict: Verdict, p_value: float) -> str:
+def _by_chance(verdict: Verdict, p_value: float) -> str:
+    size = f"{_size(verdict)}, which may be chance (p {probability(p_value)})" if verdict.change else _size(verdict)
     reach = verdict.minimum_detectable_change
-    return f"which may be chance (p {probability(p_value)}); worse by {reach:.4g} would have been found"
+    return f"{size}; worse by {reach:.4g} would have been found" if reach else size
 
 
 def _undecided(verdict: Verdict, reason: str) -> Verdict:

@@ -168,7 +168,7 @@ CASES = {
     ),
     "pairs, better": Case(sample(noisy(0.92)), [sample(noisy(0.9, 0.011))], {}, "improved", "paired", "better by 0.02, more than chance (p < 0.0001)"),
     "pairs, chance": Case(
-        sample(noisy(0.9)), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "unchanged", "paired", "which may be chance (p = "
+        sample(noisy(0.9)), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "unchanged", "paired", "the same; worse by 0.0"
     ),
     "pairs, all by the same": Case(
         sample([0.7, 0.8, 0.85]), [sample([0.8, 0.9, 0.95])], {}, "regressed", "paired", "worse by 0.1", True
@@ -205,7 +205,7 @@ CASES = {
         sample(noisy(0.8), first=10), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "regressed", "welch", "worse by 0.1", True
     ),
     "other seeds, chance": Case(
-        sample(noisy(0.9), first=10), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "unchanged", "welch", "which may be chance (p = "
+        sample(noisy(0.9), first=10), [sample(noisy(0.9, noise=OTHER_NOISE))], {}, "unchanged", "welch", "the same; worse by 0.0"
     ),
     # -- limits and baseline -----------------------------------------------------------------------------------------
     "better, and still below the limit": Case(
@@ -223,6 +223,13 @@ def test_each_odd_case_has_its_verdict_and_its_reason(name: str) -> None:
 
     assert (found.verdict, found.method, found.fails) == (case.verdict, case.method, case.fails), found.reason
     assert case.reason in found.reason
+
+
+def test_equal_values_are_the_same_and_no_chance() -> None:
+    """What doesn't vary could show no change that is smaller, which there is no need to say."""
+    (found,) = correct([look(sample(noisy(0.9)), [sample(noisy(0.9))])])
+
+    assert (found.verdict, found.method, found.reason) == ("unchanged", "paired", "the same")
 
 
 def test_a_group_that_only_the_baseline_has_is_missing() -> None:
