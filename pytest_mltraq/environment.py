@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pytest_mltraq.bunch import Bunch, FrozenBunch
-from pytest_mltraq.git import ask_git, may_know
+from pytest_mltraq.git import ask_repository
 from pytest_mltraq.passwords import without_password
 
 
@@ -242,8 +242,7 @@ def git_revision(folder: Path) -> Revision:
 
     Files that git doesn't track don't make it dirty: a database of results often lies there.
     """
-    status = ("status", "--porcelain=v2", "--branch", "--untracked-files=no")
-    answer = ask_git(folder, *status) if may_know(folder) else None
+    answer = ask_repository(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
     if answer is None:
         return Revision()
     heads = {name: value for name, _, value in (line[2:].partition(" ") for line in answer if line.startswith("# "))}

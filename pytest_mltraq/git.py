@@ -28,7 +28,12 @@ class Ancestry(NamedTuple):
     is_shallow: bool
 
 
-def ask_git(folder: Path, *arguments: str) -> list[str] | None:
+def ask_repository(folder: Path, *arguments: str) -> list[str] | None:
+    """Return the lines that git prints of a repository; None where there is none, and where git has no answer. Without one no process is started."""
+    return _ask_git(folder, *arguments) if _has_repository(folder) else None
+
+
+def _ask_git(folder: Path, *arguments: str) -> list[str] | None:
     """Return the lines that git prints; None where it fails, is missing, or takes too long."""
     try:
         return subprocess.run(  # noqa: S603 - no shell, and what users name comes after --end-of-options
@@ -45,8 +50,8 @@ def ask_git(folder: Path, *arguments: str) -> list[str] | None:
         return None
 
 
-def may_know(folder: Path) -> bool:
-    """Whether git may know a folder: it or a parent has `.git`, or git was told of a repository elsewhere. Takes no process."""
+def _has_repository(folder: Path) -> bool:
+    """Whether a folder or a parent has `.git`, or git was told of a repository elsewhere. Takes no process."""
     try:
         place = folder.resolve()
     except OSError:  # it was removed
@@ -62,10 +67,10 @@ def find_ancestors(folder: Path, commit: str = "HEAD") -> Ancestry | None:
         folder: in the repository.
         commit: a commit, or what git understands as one.
     """
-    listed = ask_git(folder, "rev-list", f"--max-count={MAX_ANCESTORS}", "--end-of-options", commit)
+    listed = ask_repository(folder, "rev-list", f"--max-count={MAX_ANCESTORS}", "--end-of-options", commit)
     if not listed:
         return None
-    shallow = ask_git(folder, "rev-parse", "--is-shallow-repository")
+    shallow = ask_repository(folder, "rev-parse", "--is-shallow-repository")
     return Ancestry(listed[0], {found: at for at, found in enumerate(listed)}, shallow == ["true"])
 
 
@@ -76,7 +81,7 @@ def find_merge_base(folder: Path, branch: str) -> str | None:
     old; a tag or a commit will do too.
     """
     for name in (f"refs/remotes/origin/{branch}", branch):
-        found = ask_git(folder, "merge-base", "--end-of-options", "HEAD", name)
+        found = ask_repository(folder, "merge-base", "--end-of-options", "HEAD", name)
         if found:
             return found[0]
     return None
@@ -84,11 +89,11 @@ def find_merge_base(folder: Path, branch: str) -> str | None:
 
 def find_default_branch(folder: Path) -> str | None:
     """Return the branch that the remote `origin` calls its main one; None where there is none."""
-    found = ask_git(folder, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
+    found = ask_repository(folder, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
     return found[0].removeprefix("origin/") if found else None
 
 
 def find_user(folder: Path) -> str | None:
     """Return the name, not the address, of who commits here; None where git doesn't know it."""
-    found = ask_git(folder, "config", "user.name")
+    found = _ask_git(folder, "config", "user.name")
     return found[0] if found else None

@@ -14,6 +14,7 @@ import pytest
 from pytest_mltraq import environment
 from pytest_mltraq.bunch import Bunch
 from pytest_mltraq.environment import Revision, capture, git_revision, hide_secrets, without_secrets
+from pytest_mltraq.git import find_ancestors
 from pytest_mltraq.passwords import without_password
 from tests.exact import same
 from tests.repository import git, make_repository
@@ -140,6 +141,7 @@ def test_without_a_repository_no_process_is_started(tmp_path: Path, monkeypatch:
     _put_on_path(monkeypatch, tmp_path / "bin", f"echo asked > {tmp_path}/asked")
 
     assert git_revision(tmp_path) == Revision()
+    assert find_ancestors(tmp_path) is None
     assert not (tmp_path / "asked").exists()
     (tmp_path / ".git").mkdir()
     git_revision(tmp_path)
