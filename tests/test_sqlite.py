@@ -152,3 +152,16 @@ def test_writing_needs_no_room_for_temporary_files(file: Path) -> None:
 
     assert {"results.db", "other.db"} <= opened
     assert not [name for name in opened if name.startswith("etilqs")]  # how SQLite calls them
+
+
+def test_a_reader_has_the_settings_of_sqlite_again(file: Path) -> None:
+    """Who wrote before keeps little in memory, and has temporary files nowhere else; what somebody sorts may be large."""
+    settings = "SELECT cache_size, temp_store FROM pragma_cache_size, pragma_temp_store"
+    session = mltraq.create_session(file)
+    session.create_experiment("new").add_run().persist()
+    with session.db.connected() as connection:
+        assert isinstance(connection, SQLiteConnection)
+        assert connection.driver.execute(settings).fetchone() == (-500, 2)
+        with connection.begin(writes=False):
+            assert connection.driver.execute(settings).fetchone() == (-2000, 0)
+    session.close()

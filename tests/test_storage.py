@@ -1009,7 +1009,7 @@ def test_storing_and_loading_cost_the_same_whatever_else_is_stored(database_url:
     finally:
         event.remove(Engine, "before_cursor_execute", note)
 
-    assert 5 < len(statements) < 30
+    assert 5 < len(statements) < 25
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

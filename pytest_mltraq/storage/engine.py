@@ -17,10 +17,11 @@ from pytest_mltraq.errors import ConfigurationError, StorageError
 from pytest_mltraq.passwords import without_password
 from pytest_mltraq.storage.sqlite import (
     BUSY_TIMEOUT_S,
-    NO_TEMPORARY_FILES,
+    DriverConnection,
     SQLiteFile,
     configure,
     discard,
+    opening,
     say_cause,
 )
 from pytest_mltraq.storage.tables import SCHEMA_NAME
@@ -90,7 +91,7 @@ def open_engine(url: URL, file: SQLiteFile | None) -> Engine:
         engine = create_engine(
             url,
             poolclass=NullPool if sqlite_file(url) else StaticPool,
-            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "factory": DriverConnection},
         )
         event.listen(engine, "connect", lambda connection, record: configure(connection))
     event.listen(engine, "begin", _begin_sqlite)
@@ -104,12 +105,9 @@ def _configure_postgresql(connection: Any, record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that reads before it writes fails at once when another one wrote meanwhile, whatever the timeout;
-    # one that says at its begin that it will write waits for its turn.
-    writes = connection.get_execution_options().get("mltraq_writes", False)
-    if writes:
-        connection.exec_driver_sql(NO_TEMPORARY_FILES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver: Any = connection.connection.driver_connection
+    for statement in opening(driver, writes=connection.get_execution_options().get("mltraq_writes", False)):
+        connection.exec_driver_sql(statement)
 
 
 def sqlite_file(url: URL) -> Path | None:

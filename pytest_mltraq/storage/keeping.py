@@ -170,6 +170,8 @@ def shrink(database: Database) -> bool:
         driver = driver_of(connection)
         with contextlib.suppress(sqlite3.OperationalError):
             if driver is not None:
+                for setting in driver.settings(writes=False):  # a copy of the database doesn't belong in memory
+                    driver.execute(setting)
                 driver.execute("VACUUM")
                 return True
     return False

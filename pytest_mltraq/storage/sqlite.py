@@ -27,15 +27,15 @@ BUSY_TIMEOUT_S: Final = 60
 ROOM_BYTES: Final = 2**17
 """What a disk has left, at most, that is full: a transaction and its journal take some pages of 32 KiB."""
 
-CACHE: Final = -2000
-"""How many pages a connection holds in memory; a negative number is their size [KiB]. It is SQLite's default."""
+_TO_READ: Final = ("PRAGMA cache_size = -2000", "PRAGMA temp_store = DEFAULT")
+"""Settings for reading, those of SQLite. The size of a cache that is negative is in KiB."""
 
-WRITERS_CACHE: Final = -500
-"""That of a connection that writes: what is new goes to the file while the processor's cache still has it."""
+_TO_WRITE: Final = ("PRAGMA cache_size = -500", "PRAGMA temp_store = MEMORY")
+"""Settings for writing: what is new goes to the file while the processor's cache still has it.
 
-NO_TEMPORARY_FILES: Final = "PRAGMA temp_store = MEMORY"
-"""Before a statement that inserts several rows SQLite copies the pages that it is going to change, a few, so that it could be
-undone alone. They go to a temporary file else, and a full disk there, or no folder for it, would be an error of the database's."""
+Before a statement that inserts several rows SQLite copies the pages that it is going to change, a few, so that it could be undone
+alone. They would go to a temporary file, and a full disk there, or no folder for it, be an error of the database's.
+"""
 
 SMALLEST_BYTES: Final = 512
 """The size of the smallest database that SQLite can make: one page."""
@@ -85,7 +85,7 @@ class SQLiteFile:
         self._idle: list[_Kept] = []
         weakref.finalize(self, _close_all, self._idle)
 
-    def open(self) -> sqlite3.Connection:
+    def open(self) -> DriverConnection:
         """Return a connection, in no transaction; it is kept for the next one when it is closed."""
         while self._idle:
             with contextlib.suppress(IndexError):  # another thread took it
@@ -119,7 +119,19 @@ def configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-class _Kept(sqlite3.Connection):
+class DriverConnection(sqlite3.Connection):
+    """A connection with settings for what it does."""
+
+    _is_to_write = False
+
+    def settings(self, *, writes: bool) -> Iterator[str]:
+        """Yield the statements, to run between transactions, that set it up to write, or to read; none where it is so."""
+        if writes != self._is_to_write:
+            yield from _TO_WRITE if writes else _TO_READ
+            self._is_to_write = writes
+
+
+class _Kept(DriverConnection):
     """A connection that is kept when it is closed: in a list that has at most one, of the process that made it."""
 
     def belong(self, idle: list[_Kept], path: Path) -> None:
@@ -133,10 +145,8 @@ class _Kept(sqlite3.Connection):
         """Whether its file is still where it was, and this process the one that opened it."""
         return self._process == os.getpid() and self._identity == identify(self._path)
 
-    def taken(self) -> sqlite3.Connection:
+    def taken(self) -> DriverConnection:
         self._is_idle = False
-        self.execute(f"PRAGMA cache_size = {CACHE}")
-        self.execute("PRAGMA temp_store = DEFAULT")
         return self
 
     def discard(self) -> None:
@@ -188,7 +198,7 @@ class SQLiteConnection:
 
     dialect: Final = types.SimpleNamespace(name="sqlite")
 
-    def __init__(self, driver: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, driver: DriverConnection, path: Path) -> None:
         self.driver = driver
         self.info: dict[str, Any] = {}
         self._path = path
@@ -204,12 +214,10 @@ class SQLiteConnection:
 
     @contextlib.contextmanager
     def begin(self, *, writes: bool = True) -> Iterator[None]:
-        """Open a transaction; see `engine.begin_sqlite`."""
+        """Open a transaction."""
         with translated(self._path):
-            if writes:
-                self.driver.execute(f"PRAGMA cache_size = {WRITERS_CACHE}")
-                self.driver.execute(NO_TEMPORARY_FILES)
-            self.driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            for statement in opening(self.driver, writes=writes):
+                self.driver.execute(statement)
             try:
                 yield
                 self.driver.execute("COMMIT")
@@ -219,12 +227,22 @@ class SQLiteConnection:
                 raise
 
 
-def driver_of(connection: Any) -> sqlite3.Connection | None:
+def opening(driver: DriverConnection, *, writes: bool) -> Iterator[str]:
+    """Yield the statements that open a transaction.
+
+    One that reads before it writes fails at once when another one wrote meanwhile, whatever the timeout; one that says at its
+    begin that it will write waits for its turn.
+    """
+    yield from driver.settings(writes=writes)
+    yield "BEGIN IMMEDIATE" if writes else "BEGIN"
+
+
+def driver_of(connection: Any) -> DriverConnection | None:
     """Return the driver's connection of one to SQLite, of SQLAlchemy's too; None of others."""
     if isinstance(connection, SQLiteConnection):
         return connection.driver
     driver = connection.connection.driver_connection
-    return driver if isinstance(driver, sqlite3.Connection) else None
+    return driver if isinstance(driver, DriverConnection) else None
 
 
 @contextlib.contextmanager
